@@ -1,0 +1,25 @@
+# Finds oneDNN 2.x and defines oneDNN::dnnl. Not its own dnnl-config.cmake: Debian's asks for the OpenCL headers, which
+# nothing here needs, and the major version has to be checked (the API of 3.x differs).
+find_path(oneDNN_INCLUDE_DIR oneapi/dnnl/dnnl.hpp)
+find_library(oneDNN_LIBRARY dnnl)
+mark_as_advanced(oneDNN_INCLUDE_DIR oneDNN_LIBRARY)
+if(oneDNN_INCLUDE_DIR)
+  file(STRINGS ${oneDNN_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.h lines REGEX "define DNNL_VERSION_(MAJOR|MINOR|PATCH)")
+  string(REGEX REPLACE "[^0-9;]" "" lines "${lines}")
+  string(REPLACE ";" "." oneDNN_VERSION "${lines}")
+endif()
+set(oneDNN_v2 FALSE)
+if(oneDNN_VERSION VERSION_GREATER_EQUAL 2.6 AND oneDNN_VERSION VERSION_LESS 3)
+  set(oneDNN_v2 TRUE)
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(oneDNN REQUIRED_VARS oneDNN_LIBRARY oneDNN_INCLUDE_DIR oneDNN_v2
+                                  VERSION_VAR oneDNN_VERSION)
+if(oneDNN_FOUND AND NOT TARGET oneDNN::dnnl)
+  add_library(oneDNN::dnnl UNKNOWN IMPORTED)
+  set_target_properties(oneDNN::dnnl PROPERTIES IMPORTED_LOCATION ${oneDNN_LIBRARY}
+                                                INTERFACE_INCLUDE_DIRECTORIES ${oneDNN_INCLUDE_DIR})
+  if(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL)
+    set_target_properties(oneDNN::dnnl PROPERTIES IMPORTED_GLOBAL ON)
+  endif()
+endif()
