@@ -1,0 +1,244 @@
+// The element-wise functions, written once for every device: value and derivative.
+//
+// A unary functor says what its derivative needs (`saves`): derivative(x, y) gets the input, the output or neither, and
+// must not look at the other. A binary functor gives both partial derivatives from a, b and y; `saves` as for unary. To
+// add an operation: a struct, its entry in the list below, a declaration in dnn/ops, a line in core/ops, a row in tests.
+// Values of 16-bit types arrive as float; `floating_only` functors never see an integer.
+#pragma once
+
+#include "core/math.h"
+
+namespace dnn::functor {
+
+enum class Saves { nothing, input, output };
+
+// scale * x + shift: covers every operation of a tensor with a number.
+struct Affine {
+  static constexpr const char* name = "affine";
+  static constexpr Saves saves = Saves::nothing;
+  static constexpr bool floating_only = false;
+  double scale = 1;
+  double shift = 0;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return static_cast<T>(scale) * x + static_cast<T>(shift);
+  }
+  template <class T>
+  DNN_HD T derivative(T, T) const {
+    return static_cast<T>(scale);
+  }
+};
+
+// numerator / x.
+struct Reciprocal {
+  static constexpr const char* name = "reciprocal";
+  static constexpr Saves saves = Saves::output;
+  static constexpr bool floating_only = true;
+  double numerator = 1;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return static_cast<T>(numerator) / x;
+  }
+  template <class T>
+  DNN_HD T derivative(T, T y) const {
+    return -y * y / static_cast<T>(numerator);
+  }
+};
+
+struct Abs {
+  static constexpr const char* name = "abs";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = false;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return x < T(0) ? T(-x) : x;
+  }
+  template <class T>
+  DNN_HD T derivative(T x, T) const {
+    return x > T(0) ? T(1) : x < T(0) ? T(-1) : T(0);
+  }
+};
+
+struct Exp {
+  static constexpr const char* name = "exp";
+  static constexpr Saves saves = Saves::output;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return math::exp(x);
+  }
+  template <class T>
+  DNN_HD T derivative(T, T y) const {
+    return y;
+  }
+};
+
+struct Log {
+  static constexpr const char* name = "log";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return math::log(x);
+  }
+  template <class T>
+  DNN_HD T derivative(T x, T) const {
+    return T(1) / x;
+  }
+};
+
+struct Sqrt {
+  static constexpr const char* name = "sqrt";
+  static constexpr Saves saves = Saves::output;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return math::sqrt(x);
+  }
+  template <class T>
+  DNN_HD T derivative(T, T y) const {
+    return T(0.5) / y;
+  }
+};
+
+struct Square {
+  static constexpr const char* name = "square";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = false;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return x * x;
+  }
+  template <class T>
+  DNN_HD T derivative(T x, T) const {
+    return T(2) * x;
+  }
+};
+
+struct Relu {
+  static constexpr const char* name = "relu";
+  static constexpr Saves saves = Saves::output;
+  static constexpr bool floating_only = false;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return x < T(0) ? T(0) : x;  // NaN stays NaN
+  }
+  template <class T>
+  DNN_HD T derivative(T, T y) const {
+    return y > T(0) ? T(1) : T(0);
+  }
+};
+
+struct Sigmoid {
+  static constexpr const char* name = "sigmoid";
+  static constexpr Saves saves = Saves::output;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return T(1) / (T(1) + math::exp(-x));
+  }
+  template <class T>
+  DNN_HD T derivative(T, T y) const {
+    return y * (T(1) - y);
+  }
+};
+
+struct Tanh {
+  static constexpr const char* name = "tanh";
+  static constexpr Saves saves = Saves::output;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return math::tanh(x);
+  }
+  template <class T>
+  DNN_HD T derivative(T, T y) const {
+    return T(1) - y * y;
+  }
+};
+
+struct Add {
+  static constexpr const char* name = "add";
+  static constexpr Saves saves = Saves::nothing;
+  static constexpr bool floating_only = false;
+  template <class T>
+  DNN_HD T forward(T a, T b) const {
+    return a + b;
+  }
+  template <class T>
+  DNN_HD T derivative_a(T, T, T) const {
+    return T(1);
+  }
+  template <class T>
+  DNN_HD T derivative_b(T, T, T) const {
+    return T(1);
+  }
+};
+
+struct Sub {
+  static constexpr const char* name = "sub";
+  static constexpr Saves saves = Saves::nothing;
+  static constexpr bool floating_only = false;
+  template <class T>
+  DNN_HD T forward(T a, T b) const {
+    return a - b;
+  }
+  template <class T>
+  DNN_HD T derivative_a(T, T, T) const {
+    return T(1);
+  }
+  template <class T>
+  DNN_HD T derivative_b(T, T, T) const {
+    return T(-1);
+  }
+};
+
+struct Mul {
+  static constexpr const char* name = "mul";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = false;
+  template <class T>
+  DNN_HD T forward(T a, T b) const {
+    return a * b;
+  }
+  template <class T>
+  DNN_HD T derivative_a(T, T b, T) const {
+    return b;
+  }
+  template <class T>
+  DNN_HD T derivative_b(T a, T, T) const {
+    return a;
+  }
+};
+
+struct Div {
+  static constexpr const char* name = "div";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T a, T b) const {
+    return a / b;
+  }
+  template <class T>
+  DNN_HD T derivative_a(T, T b, T) const {
+    return T(1) / b;
+  }
+  template <class T>
+  DNN_HD T derivative_b(T a, T b, T) const {
+    return -a / (b * b);
+  }
+};
+
+template <class... Ts>
+struct List {};
+
+// Calls visit(functor) for one default-made value of each type.
+template <class... Ts, class Visit>
+void for_each(List<Ts...>, Visit&& visit) {
+  (visit(Ts{}), ...);
+}
+
+using Unary = List<Affine, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh>;
+using Binary = List<Add, Sub, Mul, Div>;
+
+}  // namespace dnn::functor

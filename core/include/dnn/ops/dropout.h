@@ -1,0 +1,18 @@
+// Dropout.
+#pragma once
+
+#include "dnn/tensor.h"
+
+namespace dnn {
+
+/// Options of `dropout`.
+struct DropoutOptions {
+  double p = 0.5;        ///< Probability of zeroing an element, in [0, 1].
+  bool training = true;  ///< Otherwise the identity.
+};
+
+/// Zeroes elements with probability p and scales the rest by 1 / (1 - p) (Srivastava et al., "Dropout", JMLR 2014). The
+/// mask depends on the default generator alone: not on device, layout or threads. Throws ArgumentError for p outside [0, 1].
+Tensor dropout(const Tensor& x, const DropoutOptions& options = {});
+
+}  // namespace dnn

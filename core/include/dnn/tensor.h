@@ -1,0 +1,210 @@
+// Tensor: one shared handle to a strided array on a device, with its place in the autograd graph.
+//
+// Copying a Tensor shares it; `clone` copies the elements; views (reshape, transpose, slice) share the elements. The
+// logical order of images is always [batch, channels, height, width], however a device lays them out inside.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dnn/device.h"
+#include "dnn/dtype.h"
+#include "dnn/shape.h"
+
+namespace dnn {
+
+class Tensor;
+
+namespace detail {
+struct TensorImpl;
+struct Access;
+}  // namespace detail
+
+/// A number that keeps whether it was an integer, as PyTorch's promotion rules need.
+class Scalar {
+ public:
+  Scalar(double value) : floating_(value), integer_(static_cast<int64_t>(value)), is_floating_(true) {}
+  Scalar(float value) : Scalar(static_cast<double>(value)) {}
+  Scalar(int64_t value) : floating_(static_cast<double>(value)), integer_(value), is_floating_(false) {}
+  Scalar(int value) : Scalar(static_cast<int64_t>(value)) {}
+  double to_double() const { return floating_; }
+  int64_t to_int64() const { return integer_; }
+  bool is_floating() const { return is_floating_; }
+
+ private:
+  double floating_;
+  int64_t integer_;
+  bool is_floating_;
+};
+
+/// What a new tensor is made of.
+struct TensorOptions {
+  DType dtype = DType::float32;    ///< Element type.
+  Device device = Device::cpu();   ///< Where it lies.
+  bool requires_grad = false;      ///< Whether operations on it are recorded.
+};
+
+/// Options of `Tensor::backward`.
+struct BackwardOptions {
+  bool retain_graph = false;  ///< Keep the graph for another backward pass.
+  bool create_graph = false;  ///< Not supported: throws AutogradError.
+};
+
+/// An n-dimensional array.
+class Tensor {
+ public:
+  /// An undefined tensor; only `defined()` may be asked of it.
+  Tensor() = default;
+
+  /// Whether this handle refers to a tensor.
+  bool defined() const { return impl_ != nullptr; }
+  /// Sizes, outermost first.
+  const Shape& shape() const;
+  /// Distances between neighbours in each dimension, in elements.
+  const Strides& strides() const;
+  /// Number of dimensions.
+  int rank() const { return shape().rank(); }
+  /// The size of one dimension; negative ones count from the end. Throws IndexError when out of range.
+  int64_t size(int64_t dim) const { return shape().at(dim); }
+  /// Number of elements.
+  int64_t numel() const;
+  /// Element type.
+  DType dtype() const;
+  /// Where the elements lie.
+  Device device() const;
+  /// Element type and device, for making an alike tensor.
+  TensorOptions options() const { return {.dtype = dtype(), .device = device()}; }
+  /// Whether the elements lie in row-major order without gaps.
+  bool is_contiguous() const;
+
+  /// Pointer to the first element, on the tensor's device; throws DTypeError when T is not the element type.
+  /// Writing through it goes unseen by autograd's check of saved tensors.
+  template <class T>
+  T* data() const {
+    return static_cast<T*>(checked_data(dtype_of<T>));
+  }
+  /// The only element as a number; waits for the device. Throws ShapeError unless there is exactly one element.
+  double item() const;
+  /// All elements in row-major order, on the host; waits for the device. Throws DTypeError when T is not the type.
+  template <class T>
+  std::vector<T> to_vector() const;
+  /// The elements as nested brackets, PyTorch's way, long dimensions shortened with "...".
+  std::string str() const;
+
+  /// The tensor on another device (itself when it is there already); differentiable.
+  Tensor to(Device device) const;
+  /// The tensor in another element type (itself when it has it already); differentiable between floating types.
+  Tensor to(DType dtype) const;
+  /// Row-major without gaps (itself when it is so already); differentiable.
+  Tensor contiguous() const;
+  /// A copy of the elements; differentiable.
+  Tensor clone() const;
+
+  /// The same elements in another shape, one size may be -1; a view when possible, else a copy. Throws ShapeError.
+  Tensor reshape(const Shape& shape) const;
+  /// All dimensions from `start` on as one: [n, c, h, w] -> [n, c*h*w] by default.
+  Tensor flatten(int64_t start = 1, int64_t end = -1) const;
+  /// Two dimensions exchanged, a view; throws IndexError.
+  Tensor transpose(int64_t dim0, int64_t dim1) const;
+  /// The matrix transposed, a view; throws ShapeError unless the rank is 2.
+  Tensor t() const;
+  /// Elements `start <= i < end` of a dimension by `step`, a view; negative positions count from the end, others are
+  /// clamped, as in Python. Throws IndexError for a bad dimension, ArgumentError for a step below 1.
+  Tensor slice(int64_t dim, int64_t start, int64_t end, int64_t step = 1) const;
+  /// One index of a dimension, which disappears, a view; throws IndexError.
+  Tensor select(int64_t dim, int64_t index) const;
+  /// The first dimension's entry of that index, a view; throws IndexError.
+  Tensor operator[](int64_t index) const { return select(0, index); }
+  /// Without a dimension of size 1, a view; throws ShapeError.
+  Tensor squeeze(int64_t dim) const;
+  /// With a new dimension of size 1 before `dim`, a view.
+  Tensor unsqueeze(int64_t dim) const;
+  /// Dimensions of size 1 repeated to `shape` without copying, a view; throws ShapeError.
+  Tensor expand(const Shape& shape) const;
+
+  /// Sum over all elements, or over some dimensions; see dnn/ops/reduce.h for more reductions.
+  Tensor sum() const;
+  /// Mean over all elements.
+  Tensor mean() const;
+
+  /// Overwrites every element; returns *this. In-place operations throw AutogradError on a tensor that autograd
+  /// records (use `NoGrad`).
+  Tensor& fill_(Scalar value);
+  /// Overwrites every element with 0.
+  Tensor& zero_() { return fill_(0); }
+  /// Overwrites the elements with those of `source`, converted and broadcast; throws ShapeError.
+  Tensor& copy_(const Tensor& source);
+  /// Adds `alpha * other`, broadcast.
+  Tensor& add_(const Tensor& other, Scalar alpha = 1);
+  /// Subtracts `other`, broadcast.
+  Tensor& sub_(const Tensor& other);
+  /// Multiplies by `other`, broadcast.
+  Tensor& mul_(const Tensor& other);
+  /// Multiplies by a number.
+  Tensor& mul_(Scalar value);
+  /// Adds a number.
+  Tensor& add_(Scalar value);
+
+  /// Whether operations on this tensor are recorded.
+  bool requires_grad() const;
+  /// Starts or stops recording on a leaf; returns *this. Throws AutogradError on the result of a recorded operation,
+  /// DTypeError unless the type is floating.
+  Tensor& set_requires_grad(bool value = true);
+  /// Whether it was not computed by a recorded operation.
+  bool is_leaf() const;
+  /// The gradient that `backward` accumulated, undefined when there is none.
+  Tensor grad() const;
+  /// Replaces the gradient (in place when there is one); an undefined tensor takes it away. Throws ShapeError,
+  /// DTypeError or DeviceError when it does not fit.
+  void set_grad(const Tensor& grad);
+  /// Marks the gradient as zero; its memory keeps its address and is overwritten by the next backward pass.
+  void zero_grad();
+  /// Whether a backward pass has written the gradient since `zero_grad`.
+  bool has_grad() const;
+  /// Computes the gradients of this one-element tensor with respect to all leaves that require one.
+  void backward(const BackwardOptions& options = {}) const;
+  /// The same from an upstream gradient of this tensor's shape.
+  void backward(const Tensor& gradient, const BackwardOptions& options = {}) const;
+  /// The same elements outside the graph, a view.
+  Tensor detach() const;
+  /// Calls `hook` with the gradient of this tensor, once per backward pass, when it is complete; returns the number
+  /// to give to `remove_hook`. Throws AutogradError unless the tensor requires a gradient.
+  int register_hook(std::function<void(const Tensor& gradient)> hook) const;
+  /// Takes a hook away again.
+  void remove_hook(int id) const;
+  /// Counts in-place changes of the storage; autograd uses it to protect saved tensors.
+  uint64_t version() const;
+
+  /// Whether two handles share one tensor.
+  bool is_same(const Tensor& other) const { return impl_ == other.impl_; }
+
+ private:
+  friend struct detail::Access;
+  explicit Tensor(std::shared_ptr<detail::TensorImpl> impl) : impl_(std::move(impl)) {}
+  void* checked_data(DType expected) const;
+  void copy_to_host(void* destination, DType expected) const;
+
+  std::shared_ptr<detail::TensorImpl> impl_;
+};
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  std::vector<T> values(static_cast<size_t>(numel()));
+  copy_to_host(values.data(), dtype_of<T>);
+  return values;
+}
+
+template <>
+inline std::vector<bool> Tensor::to_vector<bool>() const {
+  std::vector<uint8_t> bytes(static_cast<size_t>(numel()));
+  copy_to_host(bytes.data(), DType::boolean);
+  return {bytes.begin(), bytes.end()};
+}
+
+/// Writes `tensor.str()`.
+std::ostream& operator<<(std::ostream& stream, const Tensor& tensor);
+
+}  // namespace dnn

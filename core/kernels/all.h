@@ -1,0 +1,21 @@
+// Every slot, for the test that lists the empty ones.
+#pragma once
+
+#include "core/kernels/conv.h"
+#include "core/kernels/copy.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/linear.h"
+#include "core/kernels/norm.h"
+#include "core/kernels/optim.h"
+#include "core/kernels/pool.h"
+#include "core/kernels/reduce.h"
+
+namespace dnn::kernel {
+
+template <class Visit>
+void visit_all_slots(Visit&& visit) {
+  visit_conv_slots(visit), visit_copy_slots(visit), visit_elementwise_slots(visit), visit_linear_slots(visit);
+  visit_norm_slots(visit), visit_optim_slots(visit), visit_pool_slots(visit), visit_reduce_slots(visit);
+}
+
+}  // namespace dnn::kernel

@@ -1,0 +1,33 @@
+// Slots that move and make elements: fill, strided and converting copy, layout change, random numbers.
+#pragma once
+
+#include "core/slot.h"
+#include "core/storage.h"
+#include "dnn/tensor.h"
+
+namespace dnn::kernel {
+
+// Every element of `out` (any strides) becomes `value`.
+inline constinit Slot<void(const Tensor& out, Scalar value)> fill{"fill"};
+
+// out[i] = convert(in[i]): same shape, any strides (also 0 in `in`), any types, one device. Both plain.
+inline constinit Slot<void(const Tensor& in, const Tensor& out)> copy{"copy"};
+
+// Rewrites float32 [n, c, h, w] from one layout to another; `from` and `to` do not overlap.
+inline constinit Slot<void(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout,
+                           const Shape& nchw)>
+    relayout{"relayout"};
+
+// Contiguous floating `out`: element i from word i % 4 of philox(seed, stream, i / 4); uniform in [0, 1) is
+// (word >> 8) * 2^-24.
+inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_uniform{"random_uniform"};
+
+// Contiguous floating `out`: words (0, 1) of block b give elements 2b and 2b + 1 (b = i / 2) by Box-Muller in float.
+inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_normal{"random_normal"};
+
+template <class Visit>
+void visit_copy_slots(Visit&& visit) {
+  visit(fill), visit(copy), visit(relayout), visit(random_uniform), visit(random_normal);
+}
+
+}  // namespace dnn::kernel

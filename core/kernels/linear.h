@@ -1,0 +1,27 @@
+// Slots of the matrix products.
+#pragma once
+
+#include "core/slot.h"
+#include "dnn/ops/linear.h"
+#include "dnn/tensor.h"
+
+namespace dnn::kernel {
+
+// out [m, n] = op(a) op(b) (+ out when `accumulate`); op transposes when its flag is set: a is [m, k] or [k, m], b is
+// [k, n] or [n, k]. All contiguous, plain, floating, of one type. k = 0 gives zeros (or leaves out).
+inline constinit Slot<void(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out,
+                           bool accumulate)>
+    gemm{"gemm"};
+
+// out [m, n] = activation(x [m, k] weight [n, k]^T + bias [n] + add [m, n]); bias and add may be undefined. Fused; may be
+// left empty.
+inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
+                           Activation activation, const Tensor& out)>
+    linear_fused{"linear_fused"};
+
+template <class Visit>
+void visit_linear_slots(Visit&& visit) {
+  visit(gemm), visit(linear_fused);
+}
+
+}  // namespace dnn::kernel

@@ -1,0 +1,60 @@
+// Slots of the reductions. The operation brings every case to x [outer, n, inner] -> out [outer, inner], contiguous, plain.
+#pragma once
+
+#include "core/slot.h"
+#include "dnn/tensor.h"
+
+namespace dnn::kernel {
+
+// The sizes of a reduction: x is [outer, n, inner], out [outer, inner].
+struct ReduceShape {
+  int64_t outer = 1;
+  int64_t n = 1;
+  int64_t inner = 1;
+};
+
+enum class Extremum { max, min };
+
+// out = scale * sum over n (+ out when `accumulate`). 16-bit types accumulate in float, float in float by blocks or
+// pairwise (relative error grows slower than n), integer inputs have int64 outputs (bool counts as 0 and 1).
+inline constinit Slot<void(const Tensor& x, const ReduceShape& shape, double scale, const Tensor& out, bool accumulate)>
+    reduce_sum{"reduce_sum"};
+
+// values = the extremum over n (undefined: not wanted), indices = int64 position of the first one (undefined: not
+// wanted). NaN wins. Any type but bool.
+inline constinit Slot<void(const Tensor& x, const ReduceShape& shape, Extremum which, const Tensor& values,
+                           const Tensor& indices)>
+    reduce_extremum{"reduce_extremum"};
+
+// out [outer, n, inner] = 0 but grad [outer, inner] at indices: the gradient of an extremum.
+inline constinit Slot<void(const Tensor& grad, const Tensor& indices, const ReduceShape& shape, const Tensor& out)>
+    reduce_extremum_backward{"reduce_extremum_backward"};
+
+// y = softmax or log_softmax of x over n; floating.
+inline constinit Slot<void(const Tensor& x, const ReduceShape& shape, bool logarithm, const Tensor& y)>
+    softmax_forward{"softmax_forward"};
+
+// out = y * (grad - sum(grad * y)), or grad - exp(y) * sum(grad) for the logarithm (+ out when `accumulate`).
+inline constinit Slot<void(const Tensor& grad, const Tensor& y, const ReduceShape& shape, bool logarithm,
+                           const Tensor& out, bool accumulate)>
+    softmax_backward{"softmax_backward"};
+
+// losses [n] = -log_softmax(logits [n, classes])[labels [n]] in logits' type; log_sums [n] of float32 (float64 for float64
+// logits) = log(sum(exp(logits))) per row, kept for the backward pass. Labels are int64 or int32; one out of range throws
+// IndexError (on a GPU at the next wait).
+inline constinit Slot<void(const Tensor& logits, const Tensor& labels, const Tensor& losses, const Tensor& log_sums)>
+    cross_entropy_forward{"cross_entropy_forward"};
+
+// out [n, classes] = scale * g * (softmax(logits) - one_hot(labels)) (+ out when `accumulate`), g = grad [n], or grad [1]
+// for all rows.
+inline constinit Slot<void(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
+                           const Tensor& log_sums, const Tensor& out, bool accumulate)>
+    cross_entropy_backward{"cross_entropy_backward"};
+
+template <class Visit>
+void visit_reduce_slots(Visit&& visit) {
+  visit(reduce_sum), visit(reduce_extremum), visit(reduce_extremum_backward), visit(softmax_forward);
+  visit(softmax_backward), visit(cross_entropy_forward), visit(cross_entropy_backward);
+}
+
+}  // namespace dnn::kernel

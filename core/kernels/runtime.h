@@ -1,0 +1,43 @@
+// What a device must offer before any kernel: memory, copies, waiting.
+#pragma once
+
+#include <string>
+
+#include "core/storage.h"
+#include "dnn/device.h"
+
+namespace dnn::detail {
+
+// One table per device kind, filled by `cpu::install` and `cuda::install`. All functions may throw BackendError.
+struct DeviceRuntime {
+  int (*device_count)() = nullptr;             // never throws
+  std::string (*why_unavailable)() = nullptr;  // empty when device_count() > 0; never throws
+  void* (*allocate)(int64_t bytes, int index) = nullptr;  // aligned to 64 bytes or more; throws OutOfMemory
+  void (*release)(void* data, int64_t bytes, int index) noexcept = nullptr;
+  // Copies bytes in stream order; at least one side is this device, the other this device or the host. With the host as
+  // destination the call waits until the bytes are there.
+  void (*copy)(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) = nullptr;
+  void (*synchronize)(int index) = nullptr;
+  MemoryStats (*memory_stats)(int index) = nullptr;
+  void (*reset_peak)(int index) = nullptr;
+  void (*release_cached)(int index) = nullptr;
+};
+
+// The table of a device kind, installed on first use; throws DeviceError when the build lacks it or no device is there.
+const DeviceRuntime& runtime(Device device);
+// The table to fill.
+DeviceRuntime& runtime_table(DeviceType type);
+// Fills every slot of every backend in this build; called by `runtime`, cheap after the first time.
+void ensure_installed();
+
+// The k-th allocation from now (1 = the next) throws OutOfMemory, once; 0 switches the fault off. For tests.
+void fail_allocation(int64_t k);
+
+}  // namespace dnn::detail
+
+namespace dnn::cpu {
+void install();
+}
+namespace dnn::cuda {
+void install();
+}
