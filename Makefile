@@ -1,0 +1,39 @@
+# The two commands of a fresh machine, make train and make test, and a few for every day. Both install what is missing
+# (third_party/setup.sh), configure and build by the presets of CMakePresets.json into build/<preset>.
+
+jobs := $(shell nproc)
+nvcc := $(or $(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
+# One GPU architecture keeps the build short. Where there is nvcc, a build without the GPU backend is an error.
+gpu := -DCMAKE_CUDA_ARCHITECTURES=$(or $(CUDA_ARCH),90) -DDNN_CUDA=$(if $(nvcc),ON,AUTO)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test format clean
+
+help:
+	@echo 'make train    install what is missing, build, train LeNet-5 on MNIST on the best device'
+	@echo 'make test     the same set-up, then every test: optimised, and under ASan and UBSan'
+	@echo 'make format   clang-format over all sources'
+	@echo 'make clean    remove build/'
+	@echo 'Variables: CUDA_ARCH=90 (the GPU architecture), DNN_DATA_DIR (the data sets)'
+
+setup:
+	@third_party/setup.sh
+
+train: setup
+	cmake --preset release $(gpu)
+	cmake --build --preset release --parallel $(jobs) --target mnist
+	build/release/examples/mnist --model lenet5
+
+test: setup
+	cmake --preset release $(gpu)
+	cmake --build --preset release --parallel $(jobs)
+	ctest --preset release --parallel $(jobs)
+	cmake --preset debug
+	cmake --build --preset debug --parallel $(jobs)
+	ctest --preset debug --parallel $(jobs)
+
+format:
+	git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i
+
+clean:
+	rm -rf build
