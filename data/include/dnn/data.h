@@ -1,0 +1,10 @@
+// Every data set, and the loader.
+#pragma once
+
+#include "dnn/data/dataset.h"
+#include "dnn/data/idx.h"
+#include "dnn/data/image_dataset.h"
+#include "dnn/data/loader.h"
+#include "dnn/data/mnist.h"
+#include "dnn/data/synthetic.h"
+#include "dnn/data/transform.h"
