@@ -18,33 +18,32 @@ namespace detail {
 DNN_HD constexpr uint32_t float_bits(float x) { return std::bit_cast<uint32_t>(x); }
 DNN_HD constexpr float bits_float(uint32_t x) { return std::bit_cast<float>(x); }
 
+// Written with selections instead of branches, so that loops over them vectorise.
 DNN_HD constexpr uint16_t float_to_half(float x) {
   const uint32_t bits = float_bits(x);
-  const uint32_t sign = (bits >> 16) & 0x8000u;
   const uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);   // NaN
-  if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds to infinity
-  if (magnitude < 0x38800000u) {
-    // Subnormal result: adding 0.5 lets the float unit round to the right bit.
-    const uint32_t rounded = float_bits(bits_float(magnitude) + 0.5f) - 0x3f000000u;
-    return static_cast<uint16_t>(sign | rounded);
-  }
-  const uint32_t odd = (magnitude >> 13) & 1u;
-  return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
+  // Adding 0.5 lets the float unit round a subnormal result to the right bit.
+  const uint32_t subnormal = float_bits(bits_float(magnitude) + 0.5f) - 0x3f000000u;
+  const uint32_t normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+  const uint32_t finite = magnitude < 0x38800000u ? subnormal : normal;
+  const uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;  // NaN or infinity
+  return static_cast<uint16_t>(((bits >> 16) & 0x8000u) | (magnitude < 0x477ff000u ? finite : special));
 }
 
 DNN_HD constexpr float half_to_float(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;
   const uint32_t magnitude = h & 0x7fffu;
-  if (magnitude >= 0x7c00u) return bits_float(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
-  if (magnitude >= 0x0400u) return bits_float(sign | ((magnitude << 13) + 0x38000000u));
-  return bits_float(sign | float_bits(static_cast<float>(magnitude) * 0x1p-24f));
+  const uint32_t shifted = magnitude << 13;
+  const uint32_t subnormal = float_bits(static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f);
+  const uint32_t finite = magnitude < 0x0400u ? subnormal : shifted + 0x38000000u;
+  return bits_float(sign | (magnitude < 0x7c00u ? finite : shifted | 0x7f800000u));
 }
 
 DNN_HD constexpr uint16_t float_to_bfloat(float x) {
   const uint32_t bits = float_bits(x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);  // keep NaN a NaN
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const uint32_t nan = (bits >> 16) | 0x40u;
+  return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
 }
 
 }  // namespace detail
