@@ -155,14 +155,14 @@ class Tensor {
   Tensor& set_requires_grad(bool value = true);
   /// Whether it was not computed by a recorded operation.
   bool is_leaf() const;
-  /// The gradient that `backward` accumulated, undefined when there is none.
+  /// The gradient that `backward` accumulated since `zero_grad`, undefined when there is none.
   Tensor grad() const;
   /// Replaces the gradient (in place when there is one); an undefined tensor takes it away. Throws ShapeError,
   /// DTypeError or DeviceError when it does not fit.
   void set_grad(const Tensor& grad);
-  /// Marks the gradient as zero; its memory keeps its address and is overwritten by the next backward pass.
+  /// Forgets the gradient; its memory stays, and the next backward pass overwrites it at the same address.
   void zero_grad();
-  /// Whether a backward pass has written the gradient since `zero_grad`.
+  /// Whether `grad` is defined.
   bool has_grad() const;
   /// Computes the gradients of this one-element tensor with respect to all leaves that require one.
   void backward(const BackwardOptions& options = {}) const;
@@ -175,6 +175,10 @@ class Tensor {
   int register_hook(std::function<void(const Tensor& gradient)> hook) const;
   /// Takes a hook away again.
   void remove_hook(int id) const;
+  /// Makes this tensor refer to the elements of `source`, its shape, type and device included, and stay the same tensor
+  /// to everybody who holds it; the gradient is dropped. Throws AutogradError on the result of a recorded operation,
+  /// DTypeError when it requires a gradient and the new type is not floating.
+  void set_data(const Tensor& source);
   /// Counts in-place changes of the storage; autograd uses it to protect saved tensors.
   uint64_t version() const;
 
