@@ -1,0 +1,379 @@
+// The autograd engine.
+//
+// Every recorded operation is a Node; a later operation has a higher sequence number. A backward pass keeps the nodes that
+// have a gradient in a heap by that number: when a node comes out, all its users have been there, so its gradient is
+// complete. Its closure runs, hands gradients to the inputs, and the node is dropped at once, which also dismantles long
+// chains without recursion.
+#include "dnn/autograd.h"
+
+#include <algorithm>
+#include <queue>
+#include <unordered_set>
+
+#include "core/check.h"
+#include "core/kernels/copy.h"
+#include "core/kernels/elementwise.h"
+#include "core/node.h"
+#include "dnn/ops/factory.h"
+#include "dnn/ops/reduce.h"
+
+namespace dnn {
+
+namespace {
+thread_local bool recording = true;
+thread_local bool running = false;
+}  // namespace
+
+bool grad_enabled() { return recording; }
+NoGrad::NoGrad() : before_(recording) { recording = false; }
+NoGrad::~NoGrad() { recording = before_; }
+EnableGrad::EnableGrad() : before_(recording) { recording = true; }
+EnableGrad::~EnableGrad() { recording = before_; }
+
+namespace detail {
+
+// A graph that was never run backward would destroy itself recursively, one stack frame per operation.
+Node::~Node() {
+  thread_local std::vector<std::shared_ptr<Node>>* waiting = nullptr;
+  if (waiting != nullptr) {
+    for (Edge& edge : inputs)
+      if (edge.node) waiting->push_back(std::move(edge.node));
+    return;
+  }
+  std::vector<std::shared_ptr<Node>> list;
+  waiting = &list;
+  for (Edge& edge : inputs)
+    if (edge.node) list.push_back(std::move(edge.node));
+  while (!list.empty()) {
+    const std::shared_ptr<Node> next = std::move(list.back());
+    list.pop_back();
+  }
+  waiting = nullptr;
+}
+
+// ---- recording -----------------------------------------------------------------------------------------------------
+
+Saved::Saved(const Tensor& t) {
+  if (!t.defined()) return;
+  tensor_ = t.detach();
+  version_ = t.version();
+}
+
+bool needs_grad(std::span<const Tensor> inputs) {
+  if (!recording) return false;
+  return std::any_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return t.defined() && t.requires_grad(); });
+}
+
+void record(const char* name, const Tensor& output, std::span<const Tensor> inputs,
+            std::function<void(Backward&)> closure) {
+  if (!needs_grad(inputs)) return;
+  static std::atomic<uint64_t> sequence{0};
+  auto node = std::make_shared<Node>();
+  node->name = name;
+  node->sequence = ++sequence;
+  node->closure = std::move(closure);
+  node->inputs.reserve(inputs.size());
+  for (const Tensor& input : inputs) {
+    Edge& edge = node->inputs.emplace_back();
+    if (!input.defined()) continue;
+    const TensorImpl& impl = Access::impl(input);
+    edge.shape = impl.shape;
+    edge.dtype = impl.dtype;
+    edge.device = impl.storage->device;
+    if (impl.node) edge.node = impl.node;
+    else if (impl.requires_grad) edge.leaf = Access::pointer(input);
+  }
+  TensorImpl& impl = Access::impl(output);
+  impl.node = std::move(node);
+  impl.requires_grad = true;
+}
+
+void check_in_place(const char* name, const Tensor& t) {
+  if (recording && t.requires_grad())
+    throw AutogradError(fmt::format("{}: the tensor requires a gradient, expected one that autograd does not record, "
+                                    "or NoGrad (shape {}, {})",
+                                    name, t.shape(), t.is_leaf() ? "a leaf" : "a result"));
+}
+
+// ---- gradients on their way ----------------------------------------------------------------------------------------
+
+Tensor sum_to(const Tensor& gradient, const Shape& shape) {
+  if (gradient.shape() == shape) return gradient;
+  const int64_t extra = gradient.rank() - shape.rank();
+  ReduceOptions options{.dims = {}, .keepdim = true};
+  for (int64_t d = 0; d < gradient.rank(); ++d)
+    if (d < extra || (shape[d - extra] == 1 && gradient.shape()[d] != 1)) options.dims.push_back(d);
+  const Tensor summed = options.dims.empty() ? gradient : sum(gradient, options);
+  return summed.reshape(shape);
+}
+
+namespace {
+
+// Whether nobody else can see the memory of `t`, so that it may be added to in place.
+bool is_exclusive(const Tensor& t) {
+  return Access::pointer(t).use_count() == 1 && Access::impl(t).storage.use_count() == 1 && t.is_contiguous();
+}
+
+void add_into(const Tensor& target, const Tensor& value) {
+  const Tensor source = in_layout(value.contiguous(), layout_of(target));
+  kernel::binary_forward<functor::Add>[target.device()](functor::Add{}, target, source, target);
+}
+
+GradState& grad_state(TensorImpl& impl) {
+  if (!impl.grad) impl.grad = std::make_unique<GradState>();
+  return *impl.grad;
+}
+
+// Adds `gradient`, of the right shape, to the gradient of an input.
+void deliver(const Edge& edge, const Tensor& gradient) {
+  Tensor& sum = edge.node ? edge.node->pending : grad_state(*edge.leaf).grad;
+  if (edge.leaf && sum.defined() && grad_state(*edge.leaf).zeroed) {
+    grad_state(*edge.leaf).zeroed = false;
+    sum.copy_(gradient);
+  } else if (!sum.defined()) {
+    // A leaf's gradient keeps its address from now on and must be its own.
+    sum = edge.node ? gradient.detach() : gradient.contiguous().clone();
+    if (edge.leaf) make_plain(sum);
+  } else if (edge.leaf || is_exclusive(sum)) {
+    if (edge.leaf) bump_version(sum);
+    add_into(sum, gradient);
+  } else {
+    Tensor fresh = sum.contiguous().clone();
+    add_into(fresh, gradient);
+    sum = fresh;
+  }
+}
+
+}  // namespace
+
+Tensor Backward::get(const Saved& saved) const {
+  if (!saved.tensor_.defined()) return {};
+  if (saved.tensor_.version() != saved.version_)
+    throw AutogradError(fmt::format("{}: a tensor that the backward pass needs was modified in place (shape {}, version "
+                                    "{}, expected {})",
+                                    node_.name, saved.tensor_.shape(), saved.tensor_.version(), saved.version_));
+  return saved.tensor_;
+}
+
+Destination Backward::into(int i, Layout layout) {
+  const Edge& edge = node_.inputs[static_cast<size_t>(i)];
+  if (edge.leaf && layout == Layout::plain) {
+    GradState& state = grad_state(*edge.leaf);
+    if (!state.grad.defined()) {
+      state.grad = allocate(edge.shape, edge.dtype, edge.device);
+      return {state.grad, false};
+    }
+    bump_version(state.grad);
+    make_plain(state.grad);
+    return {state.grad, !std::exchange(state.zeroed, false)};
+  }
+  if (edge.node) {
+    Tensor& pending = edge.node->pending;
+    if (pending.defined() && is_exclusive(pending) && layout_of(pending) == layout) return {pending, true};
+    if (!pending.defined()) {
+      pending = allocate(edge.shape, edge.dtype, edge.device);
+      set_layout(pending, layout);
+      return {pending, false};
+    }
+  }
+  Tensor fresh = allocate(edge.shape, edge.dtype, edge.device);
+  set_layout(fresh, layout);
+  late_.push_back({i, fresh});
+  return {fresh, false};
+}
+
+void Backward::set(int i, const Tensor& gradient) {
+  const Edge& edge = node_.inputs[static_cast<size_t>(i)];
+  if (edge.wanted()) deliver(edge, sum_to(gradient, edge.shape));
+}
+
+// ---- the pass ------------------------------------------------------------------------------------------------------
+
+class Engine {
+ public:
+  explicit Engine(bool retain) : retain_(retain) { running = true; }
+  ~Engine() {
+    running = false;
+    for (const auto& node : visited_) node->pending = {};
+    for (const auto& leaf : leaves_) leaf->grad->awaited = 0;
+  }
+
+  void run(const std::shared_ptr<Node>& root, const Tensor& gradient) {
+    explore(root);
+    root->pending = gradient.detach();
+    push(root);
+    NoGrad no_grad;
+    while (!ready_.empty()) {
+      const std::shared_ptr<Node> node = ready_.top();
+      ready_.pop();
+      visit(*node);
+    }
+    // Branches that handed on no gradient leave leaves waiting; what arrived is complete all the same.
+    for (const auto& leaf : leaves_)
+      if (leaf->grad->awaited > 0) leaf->grad->awaited = 1, settle(*leaf);
+  }
+
+ private:
+  struct Later {
+    bool operator()(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) const {
+      return a->sequence < b->sequence;
+    }
+  };
+
+  // Finds all nodes of the graph, refuses freed ones, and counts what every leaf has to wait for.
+  void explore(const std::shared_ptr<Node>& root) {
+    std::unordered_set<const Node*> seen{root.get()};
+    visited_.push_back(root);
+    for (size_t next = 0; next < visited_.size(); ++next) {
+      const std::shared_ptr<Node> node = visited_[next];
+      if (node->freed)
+        throw AutogradError(fmt::format("backward: the graph was freed by an earlier backward pass at {}, expected "
+                                        "{{.retain_graph = true}} in that pass",
+                                        node->name));
+      for (const Edge& edge : node->inputs) {
+        if (edge.node && seen.insert(edge.node.get()).second) visited_.push_back(edge.node);
+        if (edge.leaf && grad_state(*edge.leaf).awaited++ == 0) leaves_.push_back(edge.leaf);
+      }
+    }
+  }
+
+  void push(const std::shared_ptr<Node>& node) {
+    if (queued_.insert(node.get()).second) ready_.push(node);
+  }
+
+  void visit(Node& node) {
+    Tensor gradient = std::exchange(node.pending, {}).contiguous();
+    for (const Hook& hook : std::vector<Hook>(node.hooks)) hook.call(gradient);
+    Backward backward(node, std::move(gradient));
+    node.closure(backward);
+    for (const auto& late : backward.late_) deliver(node.inputs[static_cast<size_t>(late.input)], late.tensor);
+    backward.late_.clear();
+    for (const Edge& edge : node.inputs) {
+      if (edge.node && edge.node->pending.defined()) push(edge.node);
+      if (edge.leaf) settle(*edge.leaf);
+    }
+    if (retain_) return;
+    node.freed = true;
+    node.closure = nullptr;
+    node.inputs.clear();
+  }
+
+  // One contribution to a leaf has arrived; after the last one its gradient is complete.
+  void settle(TensorImpl& leaf) {
+    GradState& state = *leaf.grad;
+    if (--state.awaited > 0 || !state.grad.defined() || state.zeroed) return;
+    for (const Hook& hook : std::vector<Hook>(state.hooks)) hook.call(state.grad);
+  }
+
+  bool retain_;
+  std::vector<std::shared_ptr<Node>> visited_;
+  std::vector<std::shared_ptr<TensorImpl>> leaves_;
+  std::unordered_set<const Node*> queued_;
+  std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, Later> ready_;
+};
+
+}  // namespace detail
+
+// ---- Tensor's side -------------------------------------------------------------------------------------------------
+
+using detail::Access;
+using detail::GradState;
+using detail::TensorImpl;
+
+void Tensor::backward(const BackwardOptions& options) const {
+  if (numel() != 1)
+    throw AutogradError(fmt::format(
+        "backward: the tensor has {} elements, expected 1 or an upstream gradient (shape {})", numel(), shape()));
+  backward(ones_like(*this), options);
+}
+
+void Tensor::backward(const Tensor& gradient, const BackwardOptions& options) const {
+  if (options.create_graph)
+    throw AutogradError("backward: create_graph is not supported, gradients of gradients do not exist here");
+  if (!requires_grad())
+    throw AutogradError(fmt::format("backward: the tensor does not require a gradient, expected one computed from a "
+                                    "tensor that does (shape {})",
+                                    shape()));
+  if (running) throw AutogradError("backward: called inside a backward pass, expected one pass at a time");
+  if (gradient.shape() != shape() || gradient.dtype() != dtype() || gradient.device() != device())
+    throw ShapeError(fmt::format("backward: the upstream gradient is {} {} on {}, expected {} {} on {}",
+                                 gradient.dtype(), gradient.shape(), gradient.device(), dtype(), shape(), device()));
+  const TensorImpl& impl = Access::impl(*this);
+  if (impl.node) {
+    detail::Engine(options.retain_graph).run(impl.node, gradient);
+  } else {
+    NoGrad no_grad;
+    detail::Edge edge{.node = nullptr, .leaf = impl_, .shape = shape(), .dtype = dtype(), .device = device()};
+    detail::deliver(edge, gradient);
+    for (const detail::Hook& hook : std::vector<detail::Hook>(impl.grad->hooks)) hook.call(impl.grad->grad);
+  }
+}
+
+bool Tensor::requires_grad() const { return Access::impl(*this).requires_grad; }
+bool Tensor::is_leaf() const { return Access::impl(*this).node == nullptr; }
+
+Tensor& Tensor::set_requires_grad(bool value) {
+  TensorImpl& impl = Access::impl(*this);
+  if (impl.node)
+    throw AutogradError(fmt::format("set_requires_grad: the tensor is the result of {}, expected a leaf (shape {})",
+                                    impl.node->name, shape()));
+  if (value) detail::check_floating("set_requires_grad", "tensor", *this);
+  impl.requires_grad = value;
+  return *this;
+}
+
+Tensor Tensor::grad() const {
+  return has_grad() ? Access::impl(*this).grad->grad : Tensor();
+}
+
+void Tensor::set_grad(const Tensor& grad) {
+  TensorImpl& impl = Access::impl(*this);
+  if (!grad.defined()) {
+    if (impl.grad) impl.grad->grad = {}, impl.grad->zeroed = false;
+    return;
+  }
+  if (grad.shape() != shape())
+    throw ShapeError(fmt::format("set_grad: the gradient has shape {}, expected {}", grad.shape(), shape()));
+  if (grad.dtype() != dtype())
+    throw DTypeError(fmt::format("set_grad: the gradient is {}, expected {} (shape {})", grad.dtype(), dtype(), shape()));
+  detail::check_same_device("set_grad", {{"tensor", this}, {"gradient", &grad}});
+  NoGrad no_grad;
+  GradState& state = detail::grad_state(impl);
+  state.zeroed = false;
+  if (state.grad.defined()) state.grad.copy_(grad);
+  else state.grad = grad.detach().contiguous().clone();
+}
+
+void Tensor::zero_grad() {
+  GradState* state = Access::impl(*this).grad.get();
+  if (state != nullptr && state->grad.defined()) state->zeroed = true;
+}
+
+bool Tensor::has_grad() const {
+  const GradState* state = Access::impl(*this).grad.get();
+  return state != nullptr && state->grad.defined() && !state->zeroed;
+}
+
+namespace {
+
+std::vector<detail::Hook>& hooks_of(TensorImpl& impl) {
+  return impl.node ? impl.node->hooks : detail::grad_state(impl).hooks;
+}
+
+}  // namespace
+
+int Tensor::register_hook(std::function<void(const Tensor&)> hook) const {
+  if (!requires_grad())
+    throw AutogradError(
+        fmt::format("register_hook: the tensor does not require a gradient, expected one that does (shape {})", shape()));
+  static std::atomic<int> next{0};
+  const int id = ++next;
+  hooks_of(Access::impl(*this)).push_back({id, std::move(hook)});
+  return id;
+}
+
+void Tensor::remove_hook(int id) const {
+  std::erase_if(hooks_of(Access::impl(*this)), [id](const detail::Hook& hook) { return hook.id == id; });
+}
+
+}  // namespace dnn

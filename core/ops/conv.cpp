@@ -1,0 +1,117 @@
+// Convolution of images.
+#include "dnn/ops/conv.h"
+
+#include "core/check.h"
+#include "core/kernels/conv.h"
+#include "core/node.h"
+#include "core/ops/fusion.h"
+
+namespace dnn {
+
+using detail::Backward;
+using detail::Layout;
+using detail::Saved;
+using kernel::ConvProblem;
+
+namespace {
+
+int64_t output_size(int64_t input, int64_t padding, int64_t dilation, int64_t kernel, int64_t stride) {
+  const int64_t room = input + 2 * padding - dilation * (kernel - 1) - 1;
+  return room < 0 ? 0 : room / stride + 1;
+}
+
+void check_options(const Conv2dOptions& o) {
+  const auto at_least = [](const char* name, Size2 value, int64_t least) {
+    // The upper bound keeps all size arithmetic within 64 bits.
+    if (value.h < least || value.w < least || value.h > INT32_MAX || value.w > INT32_MAX)
+      throw ArgumentError(fmt::format("conv2d: {} is {}x{}, expected {} to {}", name, value.h, value.w, least, INT32_MAX));
+  };
+  at_least("stride", o.stride, 1);
+  at_least("padding", o.padding, 0);
+  at_least("dilation", o.dilation, 1);
+  if (o.groups < 1) throw ArgumentError(fmt::format("conv2d: groups is {}, expected at least 1", o.groups));
+}
+
+ConvProblem problem_of(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
+  check_options(o);
+  detail::check_same_device("conv2d", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
+  const DType type =
+      detail::check_same_dtype("conv2d", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
+  detail::check_floating("conv2d", "input", input);
+  detail::check_rank("conv2d", "input", input, 4);
+  detail::check_rank("conv2d", "weight", weight, 4);
+  const Shape &x = input.shape(), &w = weight.shape();
+  const auto facts = [&] { return fmt::format("(input {}, weight {}, groups {})", x, w, o.groups); };
+  if (x[1] != w[1] * o.groups)
+    throw ShapeError(
+        fmt::format("conv2d: input has {} channels, weight expects {} {}", x[1], w[1] * o.groups, facts()));
+  if (w[0] % o.groups != 0)
+    throw ShapeError(fmt::format("conv2d: {} filters do not split into {} groups {}", w[0], o.groups, facts()));
+  if (x[1] == 0 || w[0] == 0 || w[2] == 0 || w[3] == 0)
+    throw ShapeError(fmt::format("conv2d: a size is 0, expected filters and channels {}", facts()));
+  if (bias.defined() && bias.shape() != Shape{w[0]})
+    throw ShapeError(fmt::format("conv2d: bias has shape {}, expected [{}] {}", bias.shape(), w[0], facts()));
+  const int64_t height = output_size(x[2], o.padding.h, o.dilation.h, w[2], o.stride.h);
+  const int64_t width = output_size(x[3], o.padding.w, o.dilation.w, w[3], o.stride.w);
+  if (height == 0 || width == 0)
+    throw ShapeError(fmt::format("conv2d: the filter is larger than the padded input {} with padding {}x{}, dilation {}x{}",
+                                 facts(), o.padding.h, o.padding.w, o.dilation.h, o.dilation.w));
+  const ConvProblem problem{x, w, {x[0], w[0], height, width}, o.stride, o.padding, o.dilation, o.groups, type};
+  if (o.add.defined() && o.add.shape() != problem.output)
+    throw ShapeError(
+        fmt::format("conv2d: add has shape {}, expected the result's {} {}", o.add.shape(), problem.output, facts()));
+  return problem;
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  const ConvProblem problem = problem_of(input, weight, bias, options);
+  const Device device = input.device();
+  const bool fused = options.activation != Activation::none || options.add.defined();
+  if (fused && !kernel::conv2d_fused.filled(device)) {
+    Conv2dOptions plain = options;
+    plain.activation = Activation::none, plain.add = {};
+    return detail::compose(conv2d(input, weight, bias, plain), options.add, options.activation);
+  }
+
+  const Tensor x = input.contiguous();
+  Tensor out = detail::allocate(problem.output, problem.dtype, device);
+  Layout layout = Layout::plain;
+  if (kernel::conv2d_layout.filled(device)) kernel::conv2d_layout[device](problem, detail::layout_of(x), &layout);
+  detail::set_layout(out, layout);
+  {
+    NoGrad no_grad;
+    const Tensor w = detail::plain(weight), b = bias.defined() ? detail::plain(bias) : bias;
+    if (fused) {
+      const Tensor add = options.add.defined() ? detail::in_layout(options.add.contiguous(), layout) : Tensor();
+      kernel::conv2d_fused[device](problem, x, w, b, add, options.activation, out);
+    } else {
+      kernel::conv2d_forward[device](problem, x, w, b, out);
+    }
+  }
+
+  const Saved y = options.activation == Activation::none ? Saved() : Saved(out);
+  detail::record("conv2d", out, {x, weight, bias, options.add},
+                 [problem, x = Saved(x), w = Saved(weight), y, activation = options.activation](Backward& b) {
+                   const Tensor grad = detail::before_activation(b.grad(), b.get(y), activation);
+                   const Tensor input = b.get(x);
+                   if (b.wants(0)) {
+                     const auto [out, accumulate] = b.into(0, detail::layout_of(input));
+                     kernel::conv2d_backward_data[out.device()](problem, grad, detail::plain(b.get(w)), out, accumulate);
+                   }
+                   if (b.wants(1)) {
+                     const auto [out, accumulate] = b.into(1);
+                     const auto [bias, accumulate_bias] = b.wants(2) ? b.into(2) : detail::Destination{{}, false};
+                     kernel::conv2d_backward_weight[out.device()](problem, input, grad, out, accumulate, bias,
+                                                                  accumulate_bias);
+                   } else if (b.wants(2)) {
+                     const auto [out, accumulate] = b.into(2);
+                     kernel::channel_sum[out.device()](grad, out, accumulate);
+                   }
+                   if (b.wants(3)) b.set(3, grad);
+                 });
+  return out;
+}
+
+}  // namespace dnn

@@ -1,0 +1,124 @@
+// Batch normalisation.
+#include "dnn/ops/norm.h"
+
+#include "core/check.h"
+#include "core/kernels/norm.h"
+#include "core/node.h"
+#include "core/ops/fusion.h"
+#include "dnn/ops/binary.h"
+#include "dnn/ops/factory.h"
+#include "dnn/ops/unary.h"
+
+namespace dnn {
+
+using detail::Backward;
+using detail::Saved;
+
+namespace {
+
+// 16-bit activations keep their statistics and parameters in float32.
+DType parameter_type(DType activations) { return activations == DType::float64 ? DType::float64 : DType::float32; }
+
+void check_channels(const Tensor& t, const char* name, const Tensor& x, DType type) {
+  if (!t.defined()) throw ArgumentError(fmt::format("batch_norm: {} is undefined, expected a tensor", name));
+  if (t.shape() != Shape{x.size(1)})
+    throw ShapeError(
+        fmt::format("batch_norm: {} has shape {}, expected [{}] (input {})", name, t.shape(), x.size(1), x.shape()));
+  if (t.dtype() != type)
+    throw DTypeError(fmt::format("batch_norm: {} is {}, expected {} for an input of {}", name, t.dtype(), type, x.dtype()));
+  if (!t.is_contiguous())
+    throw ArgumentError(fmt::format("batch_norm: {} has gaps between its elements, expected it contiguous", name));
+}
+
+void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean, const Tensor& var,
+           const BatchNormOptions& o) {
+  detail::check_same_device("batch_norm", {{"input", &x},
+                                           {"weight", &weight},
+                                           {"bias", &bias},
+                                           {"running_mean", &mean},
+                                           {"running_var", &var},
+                                           {"add", &o.add}});
+  detail::check_floating("batch_norm", "input", x);
+  if (x.rank() != 2 && x.rank() != 4)
+    throw ShapeError(
+        fmt::format("batch_norm: input has {} dimensions, expected [n, c] or [n, c, h, w] (input {})", x.rank(), x.shape()));
+  const DType type = parameter_type(x.dtype());
+  check_channels(weight, "weight", x, type);
+  check_channels(bias, "bias", x, type);
+  if (mean.defined() || var.defined() || !o.training) {
+    check_channels(mean, "running_mean", x, type);
+    check_channels(var, "running_var", x, type);
+  }
+  if (o.add.defined() && (o.add.shape() != x.shape() || o.add.dtype() != x.dtype()))
+    throw ShapeError(fmt::format("batch_norm: add is {} {}, expected the input's {} {}", o.add.dtype(), o.add.shape(),
+                                 x.dtype(), x.shape()));
+  if (!(o.eps > 0)) throw ArgumentError(fmt::format("batch_norm: eps is {}, expected a positive number", o.eps));
+  if (!(o.momentum >= 0 && o.momentum <= 1))
+    throw ArgumentError(fmt::format("batch_norm: momentum is {}, expected 0 to 1", o.momentum));
+  const int64_t per_channel = x.size(1) == 0 ? 0 : x.numel() / x.size(1);
+  if (o.training && per_channel < 2)
+    throw ShapeError(fmt::format("batch_norm: {} values per channel in training, expected at least 2 (input {})",
+                                 per_channel, x.shape()));
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options) {
+  check(input, weight, bias, running_mean, running_var, options);
+  if (input.rank() == 2) {
+    BatchNormOptions flat = options;
+    const Shape image{input.size(0), input.size(1), 1, 1};
+    if (flat.add.defined()) flat.add = flat.add.reshape(image);
+    return batch_norm(input.reshape(image), weight, bias, running_mean, running_var, flat).reshape(input.shape());
+  }
+
+  const Tensor x = input.contiguous();
+  const detail::Layout layout = detail::layout_of(x);
+  const Tensor add = options.add.defined() ? detail::in_layout(options.add.contiguous(), layout) : Tensor();
+  Tensor out = detail::allocate_like(x);
+  Tensor mean, inv_std;
+  const Device device = x.device();
+  if (options.training) {
+    mean = empty_like(weight), inv_std = empty_like(weight);
+    kernel::batch_norm_train[device](x, weight, bias, add, options.activation, options.momentum, options.eps,
+                                     running_mean, running_var, mean, inv_std, out);
+    for (const Tensor& running : {running_mean, running_var})
+      if (running.defined()) detail::bump_version(running);
+  } else {
+    kernel::batch_norm_infer[device](x, weight, bias, add, options.activation, options.eps, running_mean, running_var,
+                                     out);
+    if (detail::needs_grad(std::initializer_list<Tensor>{input, weight, bias, options.add})) {
+      NoGrad no_grad;
+      mean = running_mean.clone();
+      inv_std = 1.0 / sqrt(running_var + options.eps);
+    }
+  }
+
+  const Saved y = options.activation == Activation::none ? Saved() : Saved(out);
+  detail::record("batch_norm", out, {x, weight, bias, options.add},
+                 [x = Saved(x), y, w = Saved(weight), mean, inv_std, activation = options.activation,
+                  training = options.training](Backward& b) {
+                   const Tensor input = b.get(x);
+                   const detail::Layout layout = detail::layout_of(input);
+                   const Tensor output = b.get(y);
+                   kernel::BatchNormGradients out;
+                   const auto ask = [&](int i, Tensor& tensor, bool& accumulate, detail::Layout where) {
+                     if (!b.wants(i)) return;
+                     const detail::Destination to = b.into(i, where);
+                     tensor = to.tensor, accumulate = to.accumulate;
+                   };
+                   ask(0, out.input, out.accumulate_input, layout);
+                   ask(1, out.weight, out.accumulate_weight, detail::Layout::plain);
+                   ask(2, out.bias, out.accumulate_bias, detail::Layout::plain);
+                   if (b.wants(3)) out.add = detail::allocate_like(input);
+                   kernel::batch_norm_backward[input.device()](
+                       detail::in_layout(b.grad(), layout), input,
+                       output.defined() ? detail::in_layout(output, layout) : output, b.get(w), mean, inv_std,
+                       activation, training, out);
+                   if (out.add.defined()) b.set(3, out.add);
+                 });
+  return out;
+}
+
+}  // namespace dnn
