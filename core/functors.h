@@ -2,8 +2,8 @@
 //
 // A unary functor says what its derivative needs (`saves`): derivative(x, y) gets the input, the output or neither, and
 // must not look at the other. A binary functor gives both partial derivatives from a, b and y; `saves` as for unary. To
-// add an operation: a struct, its entry in the list below, a declaration in dnn/ops, a line in core/ops, a row in tests.
-// Values of 16-bit types arrive as float; `floating_only` functors never see an integer.
+// add an operation: a struct, its entry in the list below, a declaration in dnn/ops, a line in core/ops, a row in
+// tests. Values of 16-bit types arrive as float; `floating_only` functors never see an integer.
 #pragma once
 
 #include "core/math.h"
@@ -21,11 +21,11 @@ struct Affine {
   double shift = 0;
   template <class T>
   DNN_HD T forward(T x) const {
-    return static_cast<T>(scale) * x + static_cast<T>(shift);
+    return math::add(math::mul(math::number<T>(scale), x), math::number<T>(shift));
   }
   template <class T>
   DNN_HD T derivative(T, T) const {
-    return static_cast<T>(scale);
+    return math::number<T>(scale);
   }
 };
 
@@ -51,7 +51,7 @@ struct Abs {
   static constexpr bool floating_only = false;
   template <class T>
   DNN_HD T forward(T x) const {
-    return x < T(0) ? T(-x) : x;
+    return x < T(0) ? math::sub(T(0), x) : x;
   }
   template <class T>
   DNN_HD T derivative(T x, T) const {
@@ -107,7 +107,7 @@ struct Square {
   static constexpr bool floating_only = false;
   template <class T>
   DNN_HD T forward(T x) const {
-    return x * x;
+    return math::mul(x, x);
   }
   template <class T>
   DNN_HD T derivative(T x, T) const {
@@ -163,7 +163,7 @@ struct Add {
   static constexpr bool floating_only = false;
   template <class T>
   DNN_HD T forward(T a, T b) const {
-    return a + b;
+    return math::add(a, b);
   }
   template <class T>
   DNN_HD T derivative_a(T, T, T) const {
@@ -181,7 +181,7 @@ struct Sub {
   static constexpr bool floating_only = false;
   template <class T>
   DNN_HD T forward(T a, T b) const {
-    return a - b;
+    return math::sub(a, b);
   }
   template <class T>
   DNN_HD T derivative_a(T, T, T) const {
@@ -199,7 +199,7 @@ struct Mul {
   static constexpr bool floating_only = false;
   template <class T>
   DNN_HD T forward(T a, T b) const {
-    return a * b;
+    return math::mul(a, b);
   }
   template <class T>
   DNN_HD T derivative_a(T, T b, T) const {

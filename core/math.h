@@ -1,15 +1,57 @@
-// Elementary functions for both devices and every floating type.
+// Elementary functions for both devices and every element type.
 //
-// On the CPU the float versions are polynomials that the compiler vectorises (calls to expf it does not); they agree with
-// the exact value within 2 units in the last place. double and the GPU use the standard library's.
+// On the CPU the float versions are polynomials that the compiler vectorises (calls to expf it does not); they agree
+// with the exact value within 2 units in the last place. double and the GPU use the standard library's. Integer
+// arithmetic wraps around as in PyTorch: signed overflow would be undefined, so it goes through the unsigned type.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "dnn/float16.h"
 
 namespace dnn::math {
+
+template <class T>
+DNN_HD T add(T a, T b) {
+  if constexpr (std::is_integral_v<T>) {
+    using U = std::make_unsigned_t<T>;
+    return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));
+  } else {
+    return a + b;
+  }
+}
+
+template <class T>
+DNN_HD T sub(T a, T b) {
+  if constexpr (std::is_integral_v<T>) {
+    using U = std::make_unsigned_t<T>;
+    return static_cast<T>(static_cast<U>(a) - static_cast<U>(b));
+  } else {
+    return a - b;
+  }
+}
+
+template <class T>
+DNN_HD T mul(T a, T b) {
+  if constexpr (std::is_integral_v<T>) {
+    using U = std::make_unsigned_t<T>;
+    return static_cast<T>(static_cast<U>(a) * static_cast<U>(b));
+  } else {
+    return a * b;
+  }
+}
+
+// A host number as an element; by way of int64, since a negative double has no value in an unsigned type.
+template <class T>
+DNN_HD T number(double value) {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<T>(static_cast<int64_t>(value));
+  } else {
+    return static_cast<T>(value);
+  }
+}
 
 DNN_HD double exp(double x) { return ::exp(x); }
 DNN_HD double log(double x) { return ::log(x); }
@@ -22,6 +64,7 @@ DNN_HD float sqrt(float x) { return ::sqrtf(x); }
 DNN_HD float exp(float x) { return ::expf(x); }
 DNN_HD float log(float x) { return ::logf(x); }
 DNN_HD float tanh(float x) { return ::tanhf(x); }
+DNN_HD void sin_cos_turns(float x, float& sine, float& cosine) { ::sincospif(2.0f * x, &sine, &cosine); }
 
 #else
 
@@ -72,18 +115,53 @@ DNN_HD float log(float x) {
 
 // Odd polynomial near 0, where 1 - 2 / (e^2x + 1) would cancel; both sides are computed so that it vectorises.
 DNN_HD float tanh(float x) {
-  const float square = x * x;
+  const uint32_t sign = detail::float_bits(x) & 0x80000000u;
+  const float magnitude = detail::bits_float(detail::float_bits(x) ^ sign);
+  const float square = magnitude * magnitude;
   float p = -5.70498872745e-3f;
   p = p * square + 2.06390887954e-2f;
   p = p * square - 5.37397155531e-2f;
   p = p * square + 1.33314422036e-1f;
   p = p * square - 3.33332819422e-1f;
-  const float near_zero = p * square * x + x;
-  const float magnitude = x < 0.0f ? -x : x;
+  const float near_zero = p * square * magnitude + magnitude;
   const float far = 1.0f - 2.0f / (exp(2.0f * magnitude) + 1.0f);
-  return magnitude < 0.625f ? near_zero : x < 0.0f ? -far : far;
+  return detail::bits_float(detail::float_bits(magnitude < 0.625f ? near_zero : far) | sign);
+}
+
+// Sine and cosine of 2 pi x for 0 <= x <= 1: the nearest quarter turn is taken off, which is exact; the polynomials are
+// Cephes' for an eighth of a turn to either side.
+DNN_HD void sin_cos_turns(float x, float& sine, float& cosine) {
+  const int32_t quarter = static_cast<int32_t>(x * 4.0f + 0.5f);
+  const float r = (x - static_cast<float>(quarter) * 0.25f) * 6.283185307f;
+  const float square = r * r;
+  const float s = ((-1.9515295891e-4f * square + 8.3321608736e-3f) * square - 1.6666654611e-1f) * square * r + r;
+  const float c =
+      ((2.443315711809948e-5f * square - 1.388731625493765e-3f) * square + 4.166664568298827e-2f) * square * square -
+      0.5f * square + 1.0f;
+  const bool swap = (quarter & 1) != 0;
+  const float s0 = swap ? c : s;
+  const float c0 = swap ? s : c;
+  sine = (quarter & 2) != 0 ? -s0 : s0;
+  cosine = ((quarter + 1) & 2) != 0 ? -c0 : c0;
 }
 
 #endif
+
+// A random word as a number in [0, 1). It keeps as many bits as the type has, so that rounding never gives 1.
+template <class T>
+DNN_HD T uniform(uint32_t word) {
+  constexpr int bits = std::is_same_v<T, float16> ? 11 : std::is_same_v<T, bfloat16> ? 8 : 24;
+  return static_cast<T>(static_cast<float>(static_cast<int32_t>(word >> (32 - bits))) * (1.0f / (1 << bits)));
+}
+
+// Two random words as two independent normal numbers (Box & Muller, "A note on the generation of random normal
+// deviates", 1958). The logarithm's argument is in (0, 1].
+DNN_HD void box_muller(uint32_t word0, uint32_t word1, float& normal0, float& normal1) {
+  const float radius = sqrt(-2.0f * log(1.0f - uniform<float>(word0)));
+  float sine = 0, cosine = 0;
+  sin_cos_turns(uniform<float>(word1), sine, cosine);
+  normal0 = radius * cosine;
+  normal1 = radius * sine;
+}
 
 }  // namespace dnn::math

@@ -18,11 +18,10 @@ inline constinit Slot<void(const void* from, detail::Layout from_layout, void* t
                            const Shape& nchw)>
     relayout{"relayout"};
 
-// Contiguous floating `out`: element i from word i % 4 of philox(seed, stream, i / 4); uniform in [0, 1) is
-// (word >> 8) * 2^-24.
+// Contiguous floating `out`: element i is math::uniform of word i % 4 of philox(seed, stream, i / 4), in [0, 1).
 inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_uniform{"random_uniform"};
 
-// Contiguous floating `out`: words (0, 1) of block b give elements 2b and 2b + 1 (b = i / 2) by Box-Muller in float.
+// Contiguous floating `out`: words 0 and 1 of philox(seed, stream, b) give elements 2b and 2b + 1 by math::box_muller.
 inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_normal{"random_normal"};
 
 template <class Visit>

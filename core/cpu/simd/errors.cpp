@@ -1,0 +1,18 @@
+// The errors of the vectorised kernels, compiled for the baseline.
+#include <fmt/format.h>
+
+#include "core/cpu/simd/simd.h"
+#include "dnn/error.h"
+
+namespace dnn::cpu {
+
+void throw_no_kernel(const char* name, DType dtype) {
+  throw DTypeError(fmt::format("{}: no cpu kernel for {}", name, name_of(dtype)));
+}
+
+void throw_bad_label(int64_t label, int64_t position, int64_t classes) {
+  throw IndexError(
+      fmt::format("cross_entropy: label {} at position {}, expected 0 <= label < {}", label, position, classes));
+}
+
+}  // namespace dnn::cpu
