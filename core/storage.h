@@ -35,6 +35,7 @@ struct Storage {
   Layout layout = Layout::plain;
   Shape layout_shape;  // [n, c, h, w] when the layout is not plain
   std::atomic<uint64_t> version{0};
+  std::atomic<uint64_t> exposures{0};  // times that Tensor::data handed out a pointer, which may be written unseen
 };
 
 struct TensorImpl {
