@@ -16,7 +16,6 @@ namespace dnn {
 
 using detail::Access;
 using detail::Backward;
-using detail::TensorImpl;
 
 const Shape& Tensor::shape() const { return Access::impl(*this).shape; }
 const Strides& Tensor::strides() const { return Access::impl(*this).strides; }
@@ -115,23 +114,6 @@ void Tensor::set_data(const Tensor& source) {
   impl.dtype = from.dtype;
   impl.contiguous = from.contiguous;
   if (impl.grad) impl.grad->grad = {}, impl.grad->zeroed = false;
-}
-
-void Tensor::set_data(const Tensor& source) {
-  TensorImpl& impl = Access::impl(*this);
-  const TensorImpl& from = Access::impl(source);
-  if (impl.node)
-    throw AutogradError(fmt::format("set_data: the tensor is the result of {}, expected a leaf (shape {})",
-                                    impl.node->name, shape()));
-  if (impl.requires_grad) detail::check_floating("set_data", "source", source);
-  impl.storage = from.storage;
-  impl.shape = from.shape;
-  impl.strides = from.strides;
-  impl.offset = from.offset;
-  impl.numel = from.numel;
-  impl.dtype = from.dtype;
-  impl.contiguous = from.contiguous;
-  set_grad({});
 }
 
 // ---- in place ------------------------------------------------------------------------------------------------------
