@@ -29,6 +29,22 @@ struct Affine {
   }
 };
 
+// x / divisor, rounded once: multiplying by the reciprocal rounds twice.
+struct DivideBy {
+  static constexpr const char* name = "div";
+  static constexpr Saves saves = Saves::nothing;
+  static constexpr bool floating_only = true;
+  double divisor = 1;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return x / static_cast<T>(divisor);
+  }
+  template <class T>
+  DNN_HD T derivative(T, T) const {
+    return T(1) / static_cast<T>(divisor);
+  }
+};
+
 // numerator / x.
 struct Reciprocal {
   static constexpr const char* name = "reciprocal";
@@ -238,7 +254,7 @@ void for_each(List<Ts...>, Visit&& visit) {
   (visit(Ts{}), ...);
 }
 
-using Unary = List<Affine, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh>;
+using Unary = List<Affine, DivideBy, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh>;
 using Binary = List<Add, Sub, Mul, Div>;
 
 }  // namespace dnn::functor

@@ -33,7 +33,7 @@ Tensor add(const Tensor& a, Scalar b) { return affine(a, 1, b.to_double(), b, "a
 Tensor sub(const Tensor& a, Scalar b) { return affine(a, 1, -b.to_double(), b, "sub"); }
 Tensor sub(Scalar a, const Tensor& b) { return affine(b, -1, a.to_double(), a, "sub"); }
 Tensor mul(const Tensor& a, Scalar b) { return affine(a, b.to_double(), 0, b, "mul"); }
-Tensor div(const Tensor& a, Scalar b) { return affine(a, 1 / b.to_double(), 0, 0.5, "div"); }
+Tensor div(const Tensor& a, Scalar b) { return unary(functor::DivideBy{.divisor = b.to_double()}, a); }
 Tensor div(Scalar a, const Tensor& b) { return unary(functor::Reciprocal{.numerator = a.to_double()}, b, "div"); }
 
 Tensor operator-(const Tensor& x) { return neg(x); }
