@@ -1,0 +1,71 @@
+// Fills the CPU's runtime table and kernel slots.
+#include <cstring>
+
+#include "core/cpu/allocator.h"
+#include "core/cpu/kernels.h"
+#include "core/cpu/onednn.h"
+#include "core/cpu/packed_weights.h"
+#include "core/cpu/simd/simd.h"
+#include "core/kernels/copy.h"
+#include "core/kernels/linear.h"
+#include "core/kernels/runtime.h"
+
+namespace dnn::cpu {
+namespace {
+
+bool has_avx2() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+  return false;
+#endif
+}
+
+// Besides the allocator's blocks, what the kernels keep to be faster next time.
+void release_all_cached(int) {
+  {
+    const std::lock_guard lock(onednn::mutex());
+    packed_weights().clear();
+    onednn::workspace().clear();
+  }
+  allocator().release_cached();
+}
+
+void install_runtime() {
+  detail::DeviceRuntime& table = detail::runtime_table(DeviceType::cpu);
+  table.device_count = [] { return 1; };
+  table.why_unavailable = [] { return std::string(); };
+  table.allocate = [](int64_t bytes, int) { return allocator().allocate(bytes); };
+  table.release = [](void* data, int64_t bytes, int) noexcept { allocator().release(data, bytes); };
+  table.copy = [](void* to, Device, const void* from, Device, int64_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
+  };
+  table.synchronize = [](int) {};
+  table.memory_stats = [](int) { return allocator().stats(); };
+  table.reset_peak = [](int) { allocator().reset_peak(); };
+  table.release_cached = release_all_cached;
+}
+
+template <class Slot, class Function>
+void fill(Slot& slot, Function function) {
+  slot.set(DeviceType::cpu, function);
+}
+
+}  // namespace
+
+void install() {
+  install_runtime();
+  install_baseline();
+  if (has_avx2()) install_avx2();
+
+  fill(kernel::conv2d_layout, conv2d_layout);
+  fill(kernel::conv2d_forward, conv2d_forward);
+  fill(kernel::conv2d_fused, conv2d_fused);
+  fill(kernel::conv2d_backward_data, conv2d_backward_data);
+  fill(kernel::conv2d_backward_weight, conv2d_backward_weight);
+  fill(kernel::gemm, gemm);
+  fill(kernel::linear_fused, linear_fused);
+  fill(kernel::relayout, relayout);
+}
+
+}  // namespace dnn::cpu

@@ -1,0 +1,121 @@
+// Matrix products: float32 through oneDNN's sgemm (BLAS in row-major order), float64 in blocked plain loops.
+#include <algorithm>
+
+#include "core/cpu/convert.h"
+#include "core/cpu/kernels.h"
+#include "core/cpu/onednn.h"
+#include "core/functors.h"
+#include "core/kernels/linear.h"
+
+namespace dnn::cpu {
+namespace {
+
+struct Sizes {
+  int64_t m, n, k;
+};
+
+// A float64 matrix whose element (row, column) is data[row * row_stride + column * column_stride].
+struct Matrix {
+  Matrix(const Tensor& t, bool transposed)
+      : data(static_cast<const double*>(detail::raw(t))),
+        row_stride(transposed ? 1 : t.shape()[1]),
+        column_stride(transposed ? t.shape()[1] : 1) {}
+  const double* data;
+  int64_t row_stride;
+  int64_t column_stride;
+};
+
+// Each block of b is copied in row-major order before it is used, so that the inner loop walks along memory.
+void gemm_float64(const Sizes& size, const Matrix& a, const Matrix& b, double* out, bool accumulate) {
+  constexpr int64_t block_k = 64, block_n = 128;
+  if (!accumulate) std::fill_n(out, size.m * size.n, 0.0);
+  for (int64_t k0 = 0; k0 < size.k; k0 += block_k) {
+    const int64_t depth = std::min(block_k, size.k - k0);
+    for (int64_t n0 = 0; n0 < size.n; n0 += block_n) {
+      const int64_t width = std::min(block_n, size.n - n0);
+      double block[block_k * block_n];
+      for (int64_t k = 0; k < depth; ++k) {
+        for (int64_t j = 0; j < width; ++j) {
+          block[k * block_n + j] = b.data[(k0 + k) * b.row_stride + (n0 + j) * b.column_stride];
+        }
+      }
+#pragma omp parallel for schedule(static) if (size.m * width * depth > 1 << 16)
+      for (int64_t i = 0; i < size.m; ++i) {
+        double* const row = out + i * size.n + n0;
+        for (int64_t k = 0; k < depth; ++k) {
+          const double factor = a.data[i * a.row_stride + (k0 + k) * a.column_stride];
+          const double* const block_row = block + k * block_n;
+#pragma omp simd
+          for (int64_t j = 0; j < width; ++j) row[j] += factor * block_row[j];
+        }
+      }
+    }
+  }
+}
+
+void gemm_float32(const Sizes& size, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b,
+                  const Tensor& out, bool accumulate) {
+  float* const to = static_cast<float*>(detail::raw(out));
+  if (size.k == 0) {
+    if (!accumulate) std::fill_n(to, size.m * size.n, 0.0f);
+    return;
+  }
+  DNN_ONEDNN(dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', size.m, size.n, size.k, 1.0f,
+                        static_cast<const float*>(detail::raw(a)), a.shape()[1],
+                        static_cast<const float*>(detail::raw(b)), b.shape()[1], accumulate ? 1.0f : 0.0f, to, size.n));
+}
+
+// out = activation(out + bias + add) in one pass; null pointers are left out.
+template <class T>
+void finish(T* out, const T* bias, const T* add, Activation activation, int64_t m, int64_t n) {
+  const bool relu = activation == Activation::relu;
+#pragma omp parallel for schedule(static) if (m * n > 1 << 15)
+  for (int64_t i = 0; i < m; ++i) {
+    T* const row = out + i * n;
+    if (bias != nullptr) {
+#pragma omp simd
+      for (int64_t j = 0; j < n; ++j) row[j] += bias[j];
+    }
+    if (add != nullptr) {
+      const T* const add_row = add + i * n;
+#pragma omp simd
+      for (int64_t j = 0; j < n; ++j) row[j] += add_row[j];
+    }
+    if (relu) {
+#pragma omp simd
+      for (int64_t j = 0; j < n; ++j) row[j] = functor::Relu{}.forward(row[j]);
+    }
+  }
+}
+
+template <class T>
+void finish(const Tensor& out, const Tensor& bias, const Tensor& add, Activation activation) {
+  const auto pointer = [](const Tensor& t) { return t.defined() ? static_cast<T*>(detail::raw(t)) : nullptr; };
+  finish<T>(pointer(out), pointer(bias), pointer(add), activation, out.shape()[0], out.shape()[1]);
+}
+
+}  // namespace
+
+void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out, bool accumulate) {
+  const Sizes size{out.shape()[0], out.shape()[1], a.shape()[transpose_a ? 0 : 1]};
+  if (size.m == 0 || size.n == 0) return;
+  if (out.dtype() == DType::float64) {
+    return gemm_float64(size, Matrix(a, transpose_a), Matrix(b, transpose_b), static_cast<double*>(detail::raw(out)),
+                        accumulate);
+  }
+  const Tensor result = float32_like(out, accumulate);
+  gemm_float32(size, to_float32(a), transpose_a, to_float32(b), transpose_b, result, accumulate);
+  round_to(result, out);
+}
+
+void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
+                  const Tensor& out) {
+  if (out.numel() == 0) return;
+  const Tensor result = float32_like(out);
+  gemm(to_float32(x), false, to_float32(weight), true, result, false);
+  if (out.dtype() == DType::float64) return finish<double>(result, bias, add, activation);
+  finish<float>(result, to_float32(bias), to_float32(add), activation);
+  round_to(result, out);
+}
+
+}  // namespace dnn::cpu
