@@ -39,9 +39,10 @@ const std::vector<Library>& libraries() {
       {"Boost.Context", std::regex("boost/context/.*"), {"tests/simt"}},
       {"GoogleTest", std::regex("gtest/.*|gmock/.*"), {"tests"}},
       {"the sanitizers", std::regex("sanitizer/.*"), {"tests"}},
+      {"the names of types", std::regex("cxxabi\\.h"), {"core", "cuda", "layers", "tests"}},
       {"the operating system",
        std::regex("(sys|linux)/.*|unistd\\.h|fcntl\\.h|dirent\\.h|poll\\.h|pthread\\.h|sched\\.h|"
-                  "signal\\.h|termios\\.h|pwd\\.h|execinfo\\.h|cxxabi\\.h|dlfcn\\.h"),
+                  "signal\\.h|termios\\.h|pwd\\.h|execinfo\\.h|dlfcn\\.h"),
        {"core", "cuda", "data", "interop", "train", "tests"}},
   };
   return all;
