@@ -1,0 +1,137 @@
+// Optimizer: collects what takes part in a step, and owns the states.
+#include "dnn/optim/optimizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <unordered_set>
+
+#include "dnn/autograd.h"
+#include "dnn/error.h"
+#include "dnn/ops/factory.h"
+
+namespace dnn {
+
+namespace {
+
+std::string key(size_t parameter, const std::string& what) { return fmt::format("{}.{}", parameter, what); }
+
+}  // namespace
+
+Optimizer::~Optimizer() = default;
+
+Optimizer::Optimizer(std::string name, std::vector<Tensor> parameters, double lr, std::vector<std::string> state_names)
+    : name_(std::move(name)), parameters_(std::move(parameters)), state_names_(std::move(state_names)) {
+  if (parameters_.empty())
+    throw ArgumentError(fmt::format("{}: there are no parameters, expected at least one", name_));
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& parameter = parameters_[i];
+    const auto fail = [&](const char* what) {
+      throw ArgumentError(fmt::format("{}: parameter {} {}", name_, i, what));
+    };
+    if (!parameter.defined()) fail("is undefined, expected a tensor");
+    if (!parameter.is_leaf()) fail("is the result of an operation, expected a leaf");
+    if (std::any_of(parameters_.begin(), parameters_.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&](const Tensor& before) { return before.is_same(parameter); }))
+      fail("is in the list twice, expected each once");
+  }
+  states_.resize(parameters_.size());
+  set_lr(lr);
+}
+
+void Optimizer::set_lr(double lr) {
+  check_option(std::isfinite(lr) && lr >= 0, "lr", lr, "a finite number, at least 0");
+  lr_ = lr;
+}
+
+void Optimizer::check_option(bool ok, const char* option, double value, const char* expected) const {
+  if (!ok) throw ArgumentError(fmt::format("{}: {} is {}, expected {}", name_, option, value, expected));
+}
+
+// A parameter that moved to another device or type since takes its state along.
+void Optimizer::prepare(State& state, const Tensor& parameter) const {
+  if (state.tensors.empty())
+    for (size_t k = 0; k < state_names_.size(); ++k) state.tensors.push_back(zeros_like(parameter));
+  for (Tensor& tensor : state.tensors) tensor = tensor.to(parameter.device()).to(parameter.dtype());
+}
+
+void Optimizer::step() {
+  NoGrad no_grad;
+  // Parameters differ in their step when some got their first gradient later than others; in most nets none do.
+  std::map<int64_t, UpdateList> lists;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!parameters_[i].has_grad()) continue;
+    State& state = states_[i];
+    prepare(state, parameters_[i]);
+    UpdateList& list = lists[state.step + 1];
+    list.step = state.step + 1;
+    list.parameters.push_back(parameters_[i]);
+    list.gradients.push_back(parameters_[i].grad());
+    list.states.resize(state_names_.size());
+    for (size_t k = 0; k < state_names_.size(); ++k) list.states[k].push_back(state.tensors[k]);
+  }
+  for (const auto& [step, list] : lists) update(list);
+  for (size_t i = 0; i < parameters_.size(); ++i) states_[i].step += parameters_[i].has_grad() ? 1 : 0;
+}
+
+void Optimizer::zero_grad() {
+  for (Tensor& parameter : parameters_) parameter.zero_grad();
+}
+
+StateDict Optimizer::state_dict() const {
+  StateDict result;
+  result.insert("lr", full({}, lr_, {.dtype = DType::float64}));
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const State& state = states_[i];
+    if (state.step == 0) continue;
+    result.insert(key(i, "step"), full({}, state.step, {.dtype = DType::int64}));
+    for (size_t k = 0; k < state_names_.size(); ++k) result.insert(key(i, state_names_[k]), state.tensors[k]);
+  }
+  return result;
+}
+
+void Optimizer::load_state_dict(const StateDict& state) {
+  std::unordered_set<std::string> taken;
+  const auto take = [&](const std::string& name, const Shape& shape) -> const Tensor& {
+    const Tensor* tensor = state.find(name);
+    if (tensor == nullptr) throw ArgumentError(fmt::format("{}: the state has no '{}'", name_, name));
+    if (tensor->shape() != shape)
+      throw ArgumentError(fmt::format("{}: '{}' of the state has shape {}, expected {}", name_, name,
+                                      tensor->shape().str(), shape.str()));
+    taken.insert(name);
+    return *tensor;
+  };
+  const double lr = take("lr", {}).item();
+  check_option(std::isfinite(lr) && lr >= 0, "lr of the state", lr, "a finite number, at least 0");
+  std::vector<State> loaded(parameters_.size());
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!state.contains(key(i, "step"))) continue;
+    const double step = take(key(i, "step"), {}).item();
+    check_option(step >= 1 && step < 0x1p53, "step of the state", step, "a count, at least 1");
+    loaded[i].step = static_cast<int64_t>(step);
+    for (const std::string& name : state_names_)
+      loaded[i].tensors.push_back(take(key(i, name), parameters_[i].shape()));
+  }
+  for (const auto& [name, tensor] : state) {
+    if (!taken.contains(name))
+      throw ArgumentError(fmt::format("{}: '{}' of the state is unexpected (there are {} parameters)", name_, name,
+                                      parameters_.size()));
+  }
+
+  NoGrad no_grad;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    states_[i].step = loaded[i].step;
+    if (loaded[i].step > 0) prepare(states_[i], parameters_[i]);
+    for (size_t k = 0; k < states_[i].tensors.size(); ++k) {
+      if (loaded[i].step > 0)
+        states_[i].tensors[k].copy_(loaded[i].tensors[k]);
+      else
+        states_[i].tensors[k].zero_();
+    }
+  }
+  lr_ = lr;
+}
+
+}  // namespace dnn
