@@ -5,8 +5,6 @@
 // clone.
 #pragma once
 
-#include <utility>
-
 #include "dnn/tensor.h"
 
 namespace dnn {
@@ -21,9 +19,9 @@ class Parameter : public Tensor {
  public:
   /// An undefined parameter: it is in no list of parameters, and operations leave it out (a bias that is not wanted).
   Parameter() = default;
-  /// Takes a handle to `initial` and makes it require a gradient. Throws AutogradError on the result of a recorded
-  /// operation, DTypeError unless the type is floating.
-  explicit Parameter(Tensor initial) : Tensor(std::move(initial)) { set_requires_grad(true); }
+  /// Takes a handle to `initial` (a copy when it is not contiguous) and makes it require a gradient. Throws
+  /// AutogradError on the result of a recorded operation, DTypeError unless the type is floating.
+  explicit Parameter(const Tensor& initial) : Tensor(initial.contiguous()) { set_requires_grad(true); }
   Parameter(const Parameter& other) : Tensor(detail::copy_for_clone(other)) {}
   Parameter(Parameter&&) noexcept = default;
   Parameter& operator=(const Parameter&) = default;
@@ -35,8 +33,8 @@ class Buffer : public Tensor {
  public:
   /// An undefined buffer: it is in no list of buffers.
   Buffer() = default;
-  /// Takes a handle to `initial`.
-  explicit Buffer(Tensor initial) : Tensor(std::move(initial)) {}
+  /// Takes a handle to `initial`, or a copy when it is not contiguous.
+  explicit Buffer(const Tensor& initial) : Tensor(initial.contiguous()) {}
   Buffer(const Buffer& other) : Tensor(detail::copy_for_clone(other)) {}
   Buffer(Buffer&&) noexcept = default;
   Buffer& operator=(const Buffer&) = default;
