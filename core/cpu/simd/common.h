@@ -28,9 +28,6 @@ template <class T>
 inline constexpr bool is_16bit = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
 template <class T>
 using Compute = std::conditional_t<is_16bit<T>, float, T>;
-// Sums of many elements: float64 for what holds fractions, else int64 by way of uint64, which wraps around.
-template <class T>
-using Wide = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
 
 template <class T>
 inline constexpr bool is_fractional = is_16bit<T> || std::is_floating_point_v<T>;

@@ -21,7 +21,7 @@ struct Walk {
   int64_t strides[Shape::max_rank];
 };
 
-inline Walk walk_of(const Tensor& t) {
+[[gnu::noinline]] inline Walk walk_of(const Tensor& t) {
   const Shape& shape = t.shape();
   const Strides& strides = t.strides();
   Walk walk;
@@ -47,7 +47,7 @@ inline Walk walk_of(const Tensor& t) {
 // A position in a walk, moved forward by runs within the innermost dimension.
 class Cursor {
  public:
-  Cursor(const Walk& walk, int64_t start) : walk_(walk) {
+  [[gnu::noinline]] Cursor(const Walk& walk, int64_t start) : walk_(walk) {
     for (int dim = 0; dim < walk.rank; ++dim) {
       index_[dim] = start % walk.sizes[dim];
       start /= walk.sizes[dim];
@@ -86,7 +86,7 @@ class Reader {
   Reader(const T* base, const Walk& walk, int64_t start) : base_(base), cursor_(walk, start) {}
 
   // The next `count` <= tile elements; `buffer` is this reader's own between calls.
-  const T* take(int64_t count, T* buffer) {
+  [[gnu::noinline]] const T* take(int64_t count, T* buffer) {
     if (cursor_.is_one_number()) {
       for (; filled_ < count; ++filled_) assign(buffer[filled_], *base_);
       return buffer;
@@ -132,7 +132,7 @@ class Writer {
     return cursor_.stride() == 1 && count <= cursor_.run() ? base_ + cursor_.offset() : buffer;
   }
 
-  void put(int64_t count, const T* buffer) {
+  [[gnu::noinline]] void put(int64_t count, const T* buffer) {
     for (int64_t done = 0; done < count;) {
       const int64_t run = smaller(count - done, cursor_.run());
       T* to = base_ + cursor_.offset();
