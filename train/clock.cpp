@@ -1,0 +1,11 @@
+#include "dnn/train/clock.h"
+
+#include <chrono>
+
+namespace dnn {
+
+Clock monotonic_clock() {
+  return [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
+}
+
+}  // namespace dnn

@@ -1,0 +1,78 @@
+// Evaluation: the same loop for a number and for outputs.
+#include "dnn/train/evaluate.h"
+
+#include "dnn/autograd.h"
+#include "dnn/error.h"
+#include "dnn/ops.h"
+
+namespace dnn {
+namespace {
+
+// While it lives, the net is in evaluation and nothing is recorded; every module gets its own mode back.
+class EvaluationScope {
+ public:
+  explicit EvaluationScope(Module& net) {
+    for (const auto& [name, module] : net.modules()) modes_.push_back({module, module->training()});
+    net.eval();
+  }
+  // `train` switches all that is inside too, so outer modules come first.
+  ~EvaluationScope() {
+    for (const auto& [module, training] : modes_) module->train(training);
+  }
+  EvaluationScope(const EvaluationScope&) = delete;
+  EvaluationScope& operator=(const EvaluationScope&) = delete;
+
+ private:
+  struct Mode {
+    Module* module;
+    bool training;
+  };
+  std::vector<Mode> modes_;
+  NoGrad no_grad_;
+};
+
+}  // namespace
+
+Device device_of(const Module& net) {
+  for (const auto& [name, tensor] : net.state_dict()) return tensor.device();
+  return Device::cpu();
+}
+
+Evaluation evaluate(Layer& net, DataLoader& loader, const EvaluateOptions& options) {
+  const EvaluationScope scope(net);
+  const Device device = device_of(net);
+  const double start = options.clock();
+  RunningMean loss;
+  Accuracy accuracy;
+  for (const auto& metric : options.metrics) metric->reset();
+  Evaluation result;
+  for (const Batch& batch : loader) {
+    const Tensor target = batch.target.to(device);
+    const Tensor output = net(batch.input.to(device));
+    const int64_t count = batch.input.size(0);
+    loss.add(options.loss ? options.loss(output, target) : cross_entropy(output, target), static_cast<double>(count));
+    if (Accuracy::applies(output, target)) accuracy.update(output, target);
+    for (const auto& metric : options.metrics) metric->update(output, target);
+    result.samples += count;
+  }
+  result.loss = loss.value();
+  result.accuracy = accuracy.value();
+  for (const auto& metric : options.metrics) result.metrics[metric->name()] = metric->value();
+  result.seconds = options.clock() - start;
+  return result;
+}
+
+Tensor predict(Layer& net, const Tensor& input) {
+  const EvaluationScope scope(net);
+  return net(input.to(device_of(net))).to(input.device());
+}
+
+Tensor predict(Layer& net, DataLoader& loader) {
+  const EvaluationScope scope(net);
+  const Device device = device_of(net);
+  std::vector<Tensor> outputs;
+  for (const Batch& batch : loader) outputs.push_back(net(batch.input.to(device)).to(Device::cpu()));
+  return cat(outputs);
+}
+
+}  // namespace dnn

@@ -1,0 +1,58 @@
+// Metrics: numbers that say how good predictions are, gathered over the batches of an epoch.
+//
+// They gather on the device and are read when somebody wants to know: no step waits for its metrics.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "dnn/tensor.h"
+
+namespace dnn {
+
+/// A number about predictions; derive from it to define one.
+class Metric {
+ public:
+  virtual ~Metric() = default;
+  /// What it is called in histories, e.g. "accuracy".
+  virtual std::string name() const = 0;
+  /// Forgets everything.
+  virtual void reset() = 0;
+  /// Takes one batch: outputs of the net [n, ...] and targets [n, ...], on one device.
+  virtual void update(const Tensor& output, const Tensor& target) = 0;
+  /// The number for all batches since `reset`; NaN when there was none. Waits for the device.
+  virtual double value() const = 0;
+};
+
+/// The share of samples whose largest output is at their class, in [0, 1].
+class Accuracy : public Metric {
+ public:
+  std::string name() const override { return "accuracy"; }
+  void reset() override;
+  /// Takes outputs [n, classes] and classes [n] of an integer type. Throws ShapeError, DTypeError.
+  void update(const Tensor& output, const Tensor& target) override;
+  double value() const override;
+  /// Whether `update` takes them.
+  static bool applies(const Tensor& output, const Tensor& target);
+
+ private:
+  Tensor correct_;  // float64 [], on the device
+  int64_t samples_ = 0;
+};
+
+/// The mean of numbers that lie on a device, each with a weight: of the losses of batches.
+class RunningMean {
+ public:
+  /// Forgets everything.
+  void reset();
+  /// Takes a one-element tensor; throws ShapeError when it is none.
+  void add(const Tensor& value, double weight);
+  /// The weighted mean; NaN when there was nothing. Waits for the device.
+  double value() const;
+
+ private:
+  Tensor sum_;  // float64 [], on the device
+  double weight_ = 0;
+};
+
+}  // namespace dnn

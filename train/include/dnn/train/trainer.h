@@ -1,0 +1,151 @@
+// Trainer: the loop that everybody writes, once.
+//
+//   Trainer trainer(net, Adam(net.parameters(), {.lr = 1e-3}), {.epochs = 5, .device = Device::best()});
+//   History history = trainer.fit(train_loader, test_loader);
+//   double accuracy = trainer.evaluate(test_loader).accuracy;
+//
+// It moves net and batches to the device, switches between training and evaluation, prints the progress, writes
+// checkpoints and goes on from them. Everything else hangs on it as a callback.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "dnn/data/loader.h"
+#include "dnn/layer.h"
+#include "dnn/optim/optimizer.h"
+#include "dnn/train/callback.h"
+#include "dnn/train/clock.h"
+#include "dnn/train/evaluate.h"
+#include "dnn/train/history.h"
+#include "dnn/train/metric.h"
+#include "dnn/train/progress.h"
+
+namespace dnn {
+
+/// The factor on the learning rate, from the share of the run that is done, in [0, 1).
+using LrSchedule = std::function<double(double progress)>;
+
+/// Options of `Trainer`.
+struct TrainerOptions {
+  int64_t epochs = 1;                                 ///< Passes over the training data.
+  std::optional<Device> device = std::nullopt;        ///< Where to train; not given: where the net lies.
+  LossFunction loss = {};                             ///< Cross-entropy of logits and classes when it is not given.
+  std::vector<std::shared_ptr<Metric>> metrics = {};  ///< Besides the accuracy, which comes by itself for classes.
+  LrSchedule lr_schedule = {};                    ///< Scales the learning rate of each step; not given: it is constant.
+  std::optional<uint64_t> seed = std::nullopt;    ///< Restarts the default generator before the first step.
+  Progress::Mode progress = Progress::automatic;  ///< What is printed.
+  std::string checkpoint = {};                    ///< File that is written after each epoch and by `stop`; empty: none.
+  std::vector<std::shared_ptr<Callback>> callbacks = {};  ///< Called in this order, after the progress.
+  Clock clock = monotonic_clock();                        ///< Of times and speeds.
+};
+
+/// Trains a net with an optimizer.
+class Trainer {
+ public:
+  /// Keeps a reference to the net, and the optimizer itself when it is given as a temporary (or moved), else a
+  /// reference. Moves the net to the device. Throws ArgumentError for less than 0 epochs or a null callback or metric;
+  /// DeviceError.
+  template <class O>
+  requires std::derived_from<std::remove_reference_t<O>, Optimizer> Trainer(Layer& net, O&& optimizer,
+                                                                            TrainerOptions options = {})
+      : Trainer(net, share(std::forward<O>(optimizer)), std::move(options)) {}
+  Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOptions options = {});
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  /// Trains for `epochs` epochs more, after `resume` until there are `epochs` in all. Returns the history of the whole
+  /// run. Throws what the net, the loss, the loader and the callbacks throw, IoError for the checkpoint (also at once,
+  /// if it could not be written); net and optimizer are as the last completed step left them.
+  History fit(DataLoader& train);
+  /// The same with an evaluation after each epoch.
+  History fit(DataLoader& train, DataLoader& validation);
+
+  /// Loss and metrics over one epoch of a loader.
+  Evaluation evaluate(DataLoader& loader);
+  /// The outputs for one batch of inputs, on the device of `input`.
+  Tensor predict(const Tensor& input);
+  /// The outputs for all samples of a loader, in its order, on the CPU.
+  Tensor predict(DataLoader& loader);
+
+  /// Writes a checkpoint (see `save_checkpoint`); may be called at any time, also from a callback.
+  void save(const std::string& path) const;
+  /// Puts net, optimizer, position and default generator into the state of a checkpoint; `fit` goes on from there, and
+  /// gives the very run that was interrupted. Throws like `load_checkpoint`; then nothing has changed.
+  void resume(const std::string& path);
+
+  /// Ends `fit` after the running step; an epoch that is cut short is not in the history, the next `fit` goes on in it.
+  void stop() { stopped_ = true; }
+
+  Layer& net() { return net_; }
+  Optimizer& optimizer() { return *optimizer_; }
+  const TrainerOptions& options() const { return options_; }
+  /// Where the net lies.
+  Device device() const { return device_; }
+  /// The completed epochs.
+  const History& history() const { return history_; }
+  /// Number of completed epochs; the running one's number, from 0.
+  int64_t epoch() const { return epoch_; }
+  /// Number of the epoch at which `fit` ends.
+  int64_t last_epoch() const { return last_epoch_; }
+  /// Number of steps since the start of the run.
+  int64_t step() const { return step_; }
+  /// Batches of the running epoch that are done, and all it has.
+  int64_t batch() const { return batch_; }
+  int64_t batches() const { return batches_; }
+  /// Samples of the running epoch that are done, and all it has.
+  int64_t samples() const { return samples_; }
+  int64_t epoch_samples() const { return epoch_samples_; }
+  /// Training samples per second of the running epoch.
+  double samples_per_second() const;
+  /// Seconds since the running epoch began.
+  double seconds() const;
+  /// Mean training loss of the running epoch so far; waits for the device.
+  double loss() const;
+  /// Training accuracy of the running epoch so far, NaN when the targets are no classes; waits for the device.
+  double accuracy() const;
+
+ private:
+  template <class O>
+  static std::shared_ptr<Optimizer> share(O&& optimizer) {
+    if constexpr (std::is_lvalue_reference_v<O>)
+      return std::shared_ptr<Optimizer>(std::shared_ptr<Optimizer>(), &optimizer);  // a reference: owns nothing
+    else
+      return std::make_shared<O>(std::move(optimizer));
+  }
+
+  template <class Event>
+  void notify(Event event);
+  History fit(DataLoader& train, DataLoader* validation);
+  void run_epoch(DataLoader& train, DataLoader* validation);
+  void begin_epoch(DataLoader& train);
+  void train_step(const Batch& batch);
+  EpochStats training_stats() const;
+  void validate(DataLoader& validation, EpochStats& stats);
+  void save_checkpoint_file() const;
+
+  Layer& net_;
+  std::shared_ptr<Optimizer> optimizer_;
+  TrainerOptions options_;
+  Device device_;
+  std::vector<std::shared_ptr<Callback>> callbacks_;
+
+  History history_;
+  int64_t epoch_ = 0, last_epoch_ = 0, step_ = 0, batch_ = 0;
+  bool resumed_ = false, stopped_ = false;
+
+  // Of the running epoch.
+  int64_t batches_ = 0, samples_ = 0, first_sample_ = 0, epoch_samples_ = 0;
+  double start_ = 0, lr_ = 0;
+  RunningMean loss_;
+  Accuracy accuracy_;
+};
+
+}  // namespace dnn

@@ -1,0 +1,70 @@
+// Metrics are sums in float64 tensors on the device of the batches; reading one is the only thing that waits.
+#include "dnn/train/metric.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "dnn/autograd.h"
+#include "dnn/error.h"
+#include "dnn/ops.h"
+
+namespace dnn {
+namespace {
+
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+// sum += value * weight; both [] on one device, the sum made at the first use.
+void accumulate(Tensor& sum, const Tensor& value, double weight) {
+  const NoGrad no_grad;
+  if (!sum.defined() || sum.device() != value.device()) {
+    const Tensor before = sum;
+    sum = zeros({}, {.dtype = DType::float64, .device = value.device()});
+    if (before.defined()) sum.copy_(before.to(value.device()));
+  }
+  sum.add_(value.detach().to(DType::float64), weight);
+}
+
+}  // namespace
+
+void Accuracy::reset() {
+  if (correct_.defined()) correct_.zero_();
+  samples_ = 0;
+}
+
+bool Accuracy::applies(const Tensor& output, const Tensor& target) {
+  return output.rank() == 2 && is_floating(output.dtype()) && target.rank() == 1 &&
+         (target.dtype() == DType::int64 || target.dtype() == DType::int32);
+}
+
+void Accuracy::update(const Tensor& output, const Tensor& target) {
+  if (output.rank() != 2 || target.rank() != 1 || output.size(0) != target.size(0))
+    throw ShapeError(fmt::format("accuracy: output {} and target {} do not fit, expected [n, classes] and [n]",
+                                 output.shape().str(), target.shape().str()));
+  if (!applies(output, target))
+    throw DTypeError(fmt::format("accuracy: output is {} and target {}, expected a floating type and int64 or int32",
+                                 name_of(output.dtype()), name_of(target.dtype())));
+  const NoGrad no_grad;
+  // For integers, relu(1 - (a - b)^2) is 1 where a equals b and 0 elsewhere.
+  const Tensor difference = argmax(output.detach(), 1).to(DType::float32) - target.to(DType::float32);
+  accumulate(correct_, sum(relu(1 - square(difference))), 1);
+  samples_ += target.numel();
+}
+
+double Accuracy::value() const { return samples_ == 0 ? none : correct_.item() / static_cast<double>(samples_); }
+
+void RunningMean::reset() {
+  if (sum_.defined()) sum_.zero_();
+  weight_ = 0;
+}
+
+void RunningMean::add(const Tensor& value, double weight) {
+  if (value.numel() != 1)
+    throw ShapeError(fmt::format("running mean: value is {}, expected one element", value.shape().str()));
+  accumulate(sum_, value.reshape({}), weight);
+  weight_ += weight;
+}
+
+double RunningMean::value() const { return weight_ == 0 ? none : sum_.item() / weight_; }
+
+}  // namespace dnn
