@@ -1,0 +1,96 @@
+// What the tests of data share: small files, environment variables for a while, and a data set that tells its indices.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dnn/data.h"
+#include "dnn/error.h"
+#include "dnn/ops/factory.h"
+#include "tests/core/failing_file_system.h"
+
+namespace dnn::test {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+inline void write_file(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
+}
+
+// The bytes as one member of a gzip file.
+inline std::string gzip(const std::string& bytes) {
+  z_stream z{};
+  deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  std::string result(deflateBound(&z, bytes.size()), '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  z.avail_in = static_cast<uInt>(bytes.size());
+  z.next_out = reinterpret_cast<Bytef*>(result.data());
+  z.avail_out = static_cast<uInt>(result.size());
+  deflate(&z, Z_FINISH);
+  result.resize(z.total_out);
+  deflateEnd(&z);
+  return result;
+}
+
+inline std::string big_endian(uint32_t word) {
+  return {static_cast<char>(word >> 24), static_cast<char>(word >> 16), static_cast<char>(word >> 8),
+          static_cast<char>(word)};
+}
+
+// An IDX file: a type code, sizes, and the elements as they are.
+inline std::string idx(uint8_t code, std::initializer_list<uint32_t> sizes, const std::string& elements) {
+  std::string bytes{'\0', '\0', static_cast<char>(code), static_cast<char>(sizes.size())};
+  for (uint32_t size : sizes) bytes += big_endian(size);
+  return bytes + elements;
+}
+
+// Sets an environment variable, or takes it away, until the end of the scope.
+class Variable {
+ public:
+  Variable(const char* name, const std::optional<std::string>& value) : name_(name) {
+    if (const char* before = std::getenv(name)) before_ = before;
+    set(value);
+  }
+  ~Variable() { set(before_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  void set(const std::optional<std::string>& value) {
+    if (value) {
+      ::setenv(name_, value->c_str(), 1);
+    } else {
+      ::unsetenv(name_);
+    }
+  }
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+// Sample i has input {i, i} and target i.
+class Indices : public Dataset {
+ public:
+  explicit Indices(int64_t size) : size_(size) {}
+  int64_t size() const override { return size_; }
+  std::string name() const override { return "indices"; }
+  Sample get(int64_t index, const Pass&) const override {
+    check_index(index);
+    const auto value = static_cast<float>(index);
+    return {from_values(std::vector<float>{value, value}, {2}), from_values(std::vector<int64_t>{index}, {})};
+  }
+
+ private:
+  int64_t size_;
+};
+
+}  // namespace dnn::test
