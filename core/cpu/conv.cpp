@@ -4,6 +4,7 @@
 #include "core/cpu/convert.h"
 #include "core/cpu/kernels.h"
 #include "core/functors.h"
+#include "core/kernels/copy.h"
 
 namespace dnn::cpu {
 namespace {
@@ -76,7 +77,7 @@ void conv2d_backward_weight(const ConvProblem& problem, const Tensor& x, const T
   }
   if (grad_weight.dtype() == DType::float64) {
     conv_reference::backward_weight(problem, x, grad_output, grad_weight, accumulate_weight);
-    if (grad_bias.defined()) channel_sum(grad_output, grad_bias, accumulate_bias);
+    if (grad_bias.defined()) kernel::channel_sum[grad_bias.device()](grad_output, grad_bias, accumulate_bias);
     return;
   }
   const Tensor weight_result = float32_like(grad_weight, accumulate_weight);

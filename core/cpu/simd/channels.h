@@ -24,7 +24,8 @@ struct Channels {
 
 inline Channels channels_of(const Shape& nchw, detail::Layout layout) {
   const int64_t n = nchw[0], c = nchw[1], pixels = nchw[2] * nchw[3];
-  if (layout == detail::Layout::channels_last || pixels == 1) return {n, 1, pixels, c};
+  // With one block the images follow each other without a seam: they count as one.
+  if (layout == detail::Layout::channels_last || pixels == 1 || c == 1) return {1, 1, n * pixels, c};
   const int64_t width = layout == detail::Layout::blocked16 ? 16 : layout == detail::Layout::blocked8 ? 8 : 1;
   return {n, c / width, pixels, width};
 }
@@ -63,8 +64,8 @@ inline constexpr int64_t chunk_rows = 256;
 // Calls chunk(accumulator, offset, rows, stride, lanes) for all chunks of a task: `lanes` neighbours at offset,
 // offset + stride, ... For plain layouts the lanes are neighbouring pixels of the one channel.
 template <class Chunk>
-[[gnu::always_inline]] inline void visit_chunks(const Channels& view, const Reduction& split, int64_t tile, int64_t part,
-                                                const Chunk& chunk) {
+[[gnu::always_inline]] inline void visit_chunks(const Channels& view, const Reduction& split, int64_t tile,
+                                                int64_t part, const Chunk& chunk) {
   const int64_t block = tile / split.tiles_per_block, lane = tile % split.tiles_per_block * most_lanes;
   const int64_t end = smaller((part + 1) * split.part_rows, view.rows());
   for (int64_t row = part * split.part_rows; row < end;) {

@@ -2,9 +2,12 @@
 #pragma once
 
 #include "core/cpu/simd/copy.h"
+#include "core/cpu/simd/dropout.h"
 #include "core/cpu/simd/elementwise.h"
 #include "core/cpu/simd/loss.h"
+#include "core/cpu/simd/norm.h"
 #include "core/cpu/simd/optim.h"
+#include "core/cpu/simd/pool.h"
 #include "core/cpu/simd/reduce.h"
 #include "core/cpu/simd/softmax.h"
 
@@ -12,9 +15,12 @@ namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 inline void install() {
   install_copy();
+  install_dropout();
   install_elementwise();
   install_loss();
+  install_norm();
   install_optim();
+  install_pool();
   install_reduce();
   install_softmax();
 }

@@ -95,7 +95,8 @@ void normalize_rows(Fixed, const T* x, const T* add, T* out, int64_t rows, int64
   } else {
     for (int64_t row = 0; row < rows; ++row) {
 #pragma omp simd
-      for (int64_t j = 0; j < lanes; ++j) store(out, row * lanes + j, value(row * lanes + j, mean[j], scale[j], bias[j]));
+      for (int64_t j = 0; j < lanes; ++j)
+        store(out, row * lanes + j, value(row * lanes + j, mean[j], scale[j], bias[j]));
     }
   }
 }
@@ -203,7 +204,8 @@ void input_gradient_rows(Fixed, const T* grad, const T* x, const T* y, T* out, i
 #pragma omp simd
       for (int64_t j = 0; j < lanes; ++j) {
         const int64_t i = row * lanes + j;
-        put<accumulate>(out, i, factor[j] * (gradient<masked>(grad, y, i) - constant[j] - (load(x, i) - mean[j]) * slope[j]));
+        put<accumulate>(out, i,
+                        factor[j] * (gradient<masked>(grad, y, i) - constant[j] - (load(x, i) - mean[j]) * slope[j]));
       }
     }
   }
@@ -225,18 +227,20 @@ void batch_norm_backward_of(const Tensor& grad, const Tensor& x, const Tensor& y
   double* const sums = pointer<double>(sum_memory);
   if (out.weight.defined() || out.bias.defined() || (out.input.defined() && training)) {
     // A chunk's offset tells its channels; all lanes of a plain one are the same channel.
-    sum_channels<C, 2>(view, sums, [&](int64_t i, auto fixed, int64_t lane_count, C(&to)[2][most_lanes]) __attribute__((always_inline)) {
-      const int64_t lanes = fixed.of(lane_count);
-      const int64_t block = i / (view.pixels * view.width) % view.blocks;
-      const P* const m = means + block * view.width + i % view.width;
-      const int64_t step = view.width == 1 ? 0 : 1;
+    sum_channels<C, 2>(
+        view,
+        sums, [&](int64_t i, auto fixed, int64_t lane_count, C(&to)[2][most_lanes]) __attribute__((always_inline)) {
+          const int64_t lanes = fixed.of(lane_count);
+          const int64_t block = i / (view.pixels * view.width) % view.blocks;
+          const P* const m = means + block * view.width + i % view.width;
+          const int64_t step = view.width == 1 ? 0 : 1;
 #pragma omp simd
-      for (int64_t j = 0; j < lanes; ++j) {
-        const C value = gradient<masked>(g, ys, i + j);
-        to[0][j] += value;
-        to[1][j] += value * (load(xs, i + j) - m[j * step]);
-      }
-    });
+          for (int64_t j = 0; j < lanes; ++j) {
+            const C value = gradient<masked>(g, ys, i + j);
+            to[0][j] += value;
+            to[1][j] += value * (load(xs, i + j) - m[j * step]);
+          }
+        });
   }
   const auto write = [&](const Tensor& to, bool accumulate, auto&& value) {
     if (!to.defined()) return;
@@ -269,9 +273,11 @@ void batch_norm_backward_of(const Tensor& grad, const Tensor& x, const Tensor& y
     if (to == nullptr) return;
     with_lanes(view.width, [&](auto fixed) {
       if (out.accumulate_input) {
-        input_gradient_rows<masked, true>(fixed, g + offset, xs + offset, y_run, to + offset, rows, view.width, k, channel);
+        input_gradient_rows<masked, true>(fixed, g + offset, xs + offset, y_run, to + offset, rows, view.width, k,
+                                          channel);
       } else {
-        input_gradient_rows<masked, false>(fixed, g + offset, xs + offset, y_run, to + offset, rows, view.width, k, channel);
+        input_gradient_rows<masked, false>(fixed, g + offset, xs + offset, y_run, to + offset, rows, view.width, k,
+                                           channel);
       }
     });
   });
@@ -297,11 +303,13 @@ inline void channel_sum(const Tensor& x, const Tensor& out, bool accumulate) {
     double* const sums = pointer<double>(memory);
     const T* const from = pointer<T>(x);
     if (x.numel() > 0) {
-      sum_channels<C, 1>(view, sums, [&](int64_t i, auto fixed, int64_t lane_count, C(&to)[1][most_lanes]) __attribute__((always_inline)) {
-        const int64_t lanes = fixed.of(lane_count);
+      sum_channels<C, 1>(
+          view,
+          sums, [&](int64_t i, auto fixed, int64_t lane_count, C(&to)[1][most_lanes]) __attribute__((always_inline)) {
+            const int64_t lanes = fixed.of(lane_count);
 #pragma omp simd
-        for (int64_t j = 0; j < lanes; ++j) to[0][j] += load(from, i + j);
-      });
+            for (int64_t j = 0; j < lanes; ++j) to[0][j] += load(from, i + j);
+          });
     }
     T* const to = pointer<T>(out);
     for (int64_t c = 0; c < view.count(); ++c) {

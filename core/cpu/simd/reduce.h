@@ -1,9 +1,9 @@
 // Sums and extrema over the middle of x [outer, n, inner].
 //
 // A sum reads rows of neighbouring columns. Few columns are widened first: x [n, 10] is read as [n / 12, 120], whose
-// twelve groups are folded together afterwards, so that the loop is vectorised for inner == 1 as well. Floats are added
-// up for some steps only, then pass into a float64 total; long sums are cut into parts that depend on the shape alone,
-// so that the result does not depend on the number of threads.
+// twelve groups are folded together afterwards, so that the loop is vectorised for inner == 1 as well. Sums are kept in
+// float64, which costs nothing beside the reading. Long ones are cut into parts that depend on the shape alone, so that
+// the result does not depend on the number of threads.
 #pragma once
 
 #include "core/cpu/simd/convert.h"
@@ -14,42 +14,31 @@ namespace dnn::cpu::DNN_SIMD_VARIANT {
 using kernel::Extremum;
 using kernel::ReduceShape;
 
-inline constexpr int64_t sum_columns = 128;  // partial sums side by side
-inline constexpr int64_t sum_steps = 64;     // additions to a partial sum before it passes into the total
+inline constexpr int64_t sum_columns = 128;  // sums side by side
 inline constexpr int64_t sum_parts = 64;     // most parts of one long sum
 
-// Integers add up in uint64, which wraps around; 16-bit types in float.
+// What sums are kept in; uint64 wraps around, as signed integers must not.
 template <class T>
 using Total = std::conditional_t<is_fractional<T>, double, uint64_t>;
-template <class T>
-using Partial = std::conditional_t<is_fractional<T>, Compute<T>, uint64_t>;
 
 template <class T>
-[[gnu::always_inline]] inline void add_row(const T* x, int64_t count, Partial<T>* partial) {
+void add_row(const T* x, int64_t count, Total<T>* total) {
 #pragma omp simd
-  for (int64_t j = 0; j < count; ++j) partial[j] += static_cast<Partial<T>>(load(x, j));
+  for (int64_t j = 0; j < count; ++j) total[j] += static_cast<Total<T>>(load(x, j));
 }
 
-// total[j] = sum over k of x[k * inner + j], j < columns <= sum_columns.
+// total[j] = sum over k of x[k * inner + j] for j < columns; total has room for sum_columns.
 template <class T>
 void sum_over_rows(const T* x, int64_t n, int64_t inner, int64_t columns, Total<T>* total) {
   // Rows that lie side by side are read as one.
   const int64_t group = columns == inner ? smaller(sum_columns / columns, n) : 1;
-  for (int64_t j = 0; j < columns; ++j) total[j] = 0;
-  for (int64_t k = 0; k < n;) {
-    Partial<T> partial[sum_columns] = {};
-    for (int64_t step = 0; step < sum_steps && k < n; ++step) {
-      const int64_t rows = smaller(group, n - k);
-      add_row(x + k * inner, rows * columns, partial);
-      k += rows;
-    }
-    for (int64_t left = group; left > 1;) {
-      const int64_t half = left / 2;
-      left -= half;
+  for (int64_t j = 0; j < sum_columns; ++j) total[j] = 0;
+  for (int64_t k = 0; k < n; k += group) add_row(x + k * inner, smaller(group, n - k) * columns, total);
+  for (int64_t left = group; left > 1;) {
+    const int64_t half = left / 2;
+    left -= half;
 #pragma omp simd
-      for (int64_t j = 0; j < half * columns; ++j) partial[j] += partial[left * columns + j];
-    }
-    for (int64_t j = 0; j < columns; ++j) total[j] += static_cast<Total<T>>(partial[j]);
+    for (int64_t j = 0; j < half * columns; ++j) total[j] += total[left * columns + j];
   }
 }
 

@@ -62,13 +62,13 @@ void softmax_row(const T* x, int64_t n, T* y) {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) store(y, i, load(x, i) - top - log_sum);
   } else if constexpr (is_16bit<T>) {  // y is too coarse to keep the exponentials
-    const C scale = C(1) / sum_of<C>(n, [&](int64_t i) { return math::exp(load(x, i) - top); });
+    const C sum = sum_of<C>(n, [&](int64_t i) { return math::exp(load(x, i) - top); });
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) store(y, i, math::exp(load(x, i) - top) * scale);
+    for (int64_t i = 0; i < n; ++i) store(y, i, math::exp(load(x, i) - top) / sum);
   } else {
-    const C scale = C(1) / sum_of<C>(n, [&](int64_t i) { return y[i] = math::exp(x[i] - top); });
+    const C sum = sum_of<C>(n, [&](int64_t i) { return y[i] = math::exp(x[i] - top); });
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) y[i] *= scale;
+    for (int64_t i = 0; i < n; ++i) y[i] /= sum;
   }
 }
 
@@ -88,13 +88,14 @@ void softmax_tile(const T* x, int64_t n, int64_t inner, int64_t columns, T* y) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) sum[j] += math::exp(load(x, k * inner + j) - top[j]);
   }
-#pragma omp simd
-  for (int64_t j = 0; j < columns; ++j) sum[j] = logarithm ? math::log(sum[j]) : C(1) / sum[j];
+  if constexpr (logarithm) {
+    for (int64_t j = 0; j < columns; ++j) sum[j] = math::log(sum[j]);
+  }
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
       const C shifted = load(x, k * inner + j) - top[j];
-      store(y, k * inner + j, logarithm ? shifted - sum[j] : math::exp(shifted) * sum[j]);
+      store(y, k * inner + j, logarithm ? shifted - sum[j] : math::exp(shifted) / sum[j]);
     }
   }
 }
