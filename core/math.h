@@ -155,11 +155,12 @@ DNN_HD T uniform(uint32_t word) {
 }
 
 // Two random words as two independent normal numbers (Box & Muller, "A note on the generation of random normal
-// deviates", 1958). The logarithm's argument is in (0, 1].
+// deviates", 1958): radius sqrt(-2 log u) with u = (word0 + 1/2) / 2^32 > 0, angle word1 / 2^32 of a turn.
 DNN_HD void box_muller(uint32_t word0, uint32_t word1, float& normal0, float& normal1) {
-  const float radius = sqrt(-2.0f * log(1.0f - uniform<float>(word0)));
+  const float u = (static_cast<float>(word0) + 0.5f) * 0x1p-32f;
+  const float radius = sqrt(-2.0f * log(u));
   float sine = 0, cosine = 0;
-  sin_cos_turns(uniform<float>(word1), sine, cosine);
+  sin_cos_turns(static_cast<float>(word1) * 0x1p-32f, sine, cosine);
   normal0 = radius * cosine;
   normal1 = radius * sine;
 }

@@ -37,13 +37,36 @@ struct Type {
   using type = T;
 };
 
+[[gnu::always_inline]] inline bool has_16bit(const Tensor& t) {
+  const DType dtype = t.dtype();
+  return dtype == DType::float16 || dtype == DType::bfloat16;
+}
+
+// For kernels that handle 16-bit types in widen.cpp.
 template <class Visit>
-[[gnu::always_inline]] inline void visit_floating(const char* name, DType dtype, const Visit& visit) {
+[[gnu::always_inline]] inline void visit_wide(const char* name, DType dtype, const Visit& visit) {
   switch (dtype) {
     case DType::float64: return visit(Type<double>{});
     case DType::float32: return visit(Type<float>{});
+    default: throw_no_kernel(name, dtype);
+  }
+}
+
+template <class Visit>
+[[gnu::always_inline]] inline void visit_floating(const char* name, DType dtype, const Visit& visit) {
+  switch (dtype) {
     case DType::float16: return visit(Type<float16>{});
     case DType::bfloat16: return visit(Type<bfloat16>{});
+    default: return visit_wide(name, dtype, visit);
+  }
+}
+
+template <class Visit>
+[[gnu::always_inline]] inline void visit_integers(const char* name, DType dtype, const Visit& visit) {
+  switch (dtype) {
+    case DType::int64: return visit(Type<int64_t>{});
+    case DType::int32: return visit(Type<int32_t>{});
+    case DType::uint8: return visit(Type<uint8_t>{});
     default: throw_no_kernel(name, dtype);
   }
 }
@@ -51,12 +74,8 @@ template <class Visit>
 // Every type but bool.
 template <class Visit>
 [[gnu::always_inline]] inline void visit_numbers(const char* name, DType dtype, const Visit& visit) {
-  switch (dtype) {
-    case DType::int64: return visit(Type<int64_t>{});
-    case DType::int32: return visit(Type<int32_t>{});
-    case DType::uint8: return visit(Type<uint8_t>{});
-    default: return visit_floating(name, dtype, visit);
-  }
+  if (is_floating(dtype)) return visit_floating(name, dtype, visit);
+  visit_integers(name, dtype, visit);
 }
 
 template <class Visit>

@@ -22,7 +22,7 @@ template <class T>
 using Total = std::conditional_t<is_fractional<T>, double, uint64_t>;
 
 template <class T>
-void add_row(const T* x, int64_t count, Total<T>* total) {
+[[gnu::noinline]] void add_row(const T* x, int64_t count, Total<T>* total) {
 #pragma omp simd
   for (int64_t j = 0; j < count; ++j) total[j] += static_cast<Total<T>>(load(x, j));
 }
@@ -113,59 +113,57 @@ template <Extremum which, class C>
 
 template <Extremum which, class T>
 void row_extremum(const T* x, int64_t n, T* value, int64_t* index) {
-  using C = Compute<T>;
   constexpr int64_t lanes = 32;
-  C best = load(x, 0);
+  T best = x[0];
   int64_t i = 0;
   if (n >= lanes) {
-    C bests[lanes];
-    for (int64_t j = 0; j < lanes; ++j) bests[j] = load(x, j);
+    T bests[lanes];
+    for (int64_t j = 0; j < lanes; ++j) bests[j] = x[j];
     for (i = lanes; i + lanes <= n; i += lanes) {
 #pragma omp simd
       for (int64_t j = 0; j < lanes; ++j) {
-        const C v = load(x, i + j);
+        const T v = x[i + j];
         bests[j] = wins<which>(v, bests[j]) ? v : bests[j];
       }
     }
     for (int64_t j = 0; j < lanes; ++j) best = wins<which>(bests[j], best) ? bests[j] : best;
   }
   for (; i < n; ++i) {
-    const C v = load(x, i);
+    const T v = x[i];
     best = wins<which>(v, best) ? v : best;
   }
-  if (value != nullptr) store(value, 0, best);
+  if (value != nullptr) *value = best;
   if (index == nullptr) return;
   // The first of equals; NaN equals only NaN here.
   int64_t first = 0;
   if (best == best) {
-    while (load(x, first) != best) ++first;
+    while (x[first] != best) ++first;
   } else {
-    while (load(x, first) == load(x, first)) ++first;
+    while (x[first] == x[first]) ++first;
   }
   *index = first;
 }
 
 template <Extremum which, class T>
 void column_extremum(const T* x, int64_t n, int64_t inner, int64_t columns, T* values, int64_t* indices) {
-  using C = Compute<T>;
   constexpr int64_t width = 64;
   for (int64_t first = 0; first < columns; first += width) {
     const int64_t count = smaller(width, columns - first);
-    C best[width];
+    T best[width];
     int64_t index[width] = {};
-    for (int64_t j = 0; j < count; ++j) best[j] = load(x, first + j);
+    for (int64_t j = 0; j < count; ++j) best[j] = x[first + j];
     for (int64_t k = 1; k < n; ++k) {
       const T* row = x + k * inner + first;
 #pragma omp simd
       for (int64_t j = 0; j < count; ++j) {
-        const C v = load(row, j);
+        const T v = row[j];
         const bool better = wins<which>(v, best[j]);
         best[j] = better ? v : best[j];
         index[j] = better ? k : index[j];
       }
     }
     for (int64_t j = 0; j < count; ++j) {
-      if (values != nullptr) store(values, first + j, best[j]);
+      if (values != nullptr) values[first + j] = best[j];
       if (indices != nullptr) indices[first + j] = index[j];
     }
   }
@@ -190,7 +188,8 @@ void extremum(const T* x, const ReduceShape& shape, T* values, int64_t* indices)
 
 inline void reduce_extremum(const Tensor& x, const ReduceShape& shape, Extremum which, const Tensor& values,
                             const Tensor& indices) {
-  visit_numbers("reduce_extremum", x.dtype(), [&]<class T>(Type<T>) {
+  if (has_16bit(x)) return reduce_extremum_by_float(x, shape, which, values, indices);
+  const auto run = [&]<class T>(Type<T>) {
     T* value = values.defined() ? pointer<T>(values) : nullptr;
     int64_t* index = indices.defined() ? pointer<int64_t>(indices) : nullptr;
     if (which == Extremum::max) {
@@ -198,7 +197,12 @@ inline void reduce_extremum(const Tensor& x, const ReduceShape& shape, Extremum 
     } else {
       extremum<Extremum::min, T>(pointer<T>(x), shape, value, index);
     }
-  });
+  };
+  if (is_floating(x.dtype())) {
+    visit_wide("reduce_extremum", x.dtype(), run);
+  } else {
+    visit_integers("reduce_extremum", x.dtype(), run);
+  }
 }
 
 inline void reduce_extremum_backward(const Tensor& grad, const Tensor& indices, const ReduceShape& shape,

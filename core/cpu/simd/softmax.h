@@ -1,7 +1,8 @@
-// Softmax, its logarithm, and cross-entropy.
+// Softmax and its logarithm.
 //
 // A row is passed three times: the largest element, the sum of exponentials relative to it, the result. Rows in the
 // first-level cache make the passes cheap, and nothing overflows. For inner > 1 the same happens to a tile of columns.
+// 16-bit types are converted to float32 and back (widen.cpp).
 #pragma once
 
 #include "core/cpu/simd/common.h"
@@ -18,9 +19,9 @@ inline constexpr int64_t lanes = 32;
 inline constexpr int64_t softmax_columns = 64;
 
 // The sum of term(i) for 0 <= i < n, in interleaved partial sums.
-template <class C, class Term>
-[[gnu::always_inline]] inline C sum_of(int64_t n, const Term& term) {
-  C partial[lanes] = {};
+template <class T, class Term>
+[[gnu::always_inline]] inline T sum_of(int64_t n, const Term& term) {
+  T partial[lanes] = {};
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
 #pragma omp simd
@@ -37,16 +38,15 @@ template <class C, class Term>
 
 // The largest element; NaN is passed over, its exponential spoils the row anyway.
 template <class T>
-[[gnu::always_inline]] inline Compute<T> largest(const T* x, int64_t n) {
-  using C = Compute<T>;
-  C best[lanes];
-  for (int64_t j = 0; j < lanes; ++j) best[j] = -static_cast<C>(__builtin_inf());
+[[gnu::always_inline]] inline T largest(const T* x, int64_t n) {
+  T best[lanes];
+  for (int64_t j = 0; j < lanes; ++j) best[j] = -static_cast<T>(__builtin_inf());
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
 #pragma omp simd
-    for (int64_t j = 0; j < lanes; ++j) best[j] = load(x, i + j) > best[j] ? load(x, i + j) : best[j];
+    for (int64_t j = 0; j < lanes; ++j) best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
   }
-  for (; i < n; ++i) best[0] = load(x, i) > best[0] ? load(x, i) : best[0];
+  for (; i < n; ++i) best[0] = x[i] > best[0] ? x[i] : best[0];
   for (int64_t width = lanes / 2; width > 0; width /= 2) {
     for (int64_t j = 0; j < width; ++j) best[j] = best[j + width] > best[j] ? best[j + width] : best[j];
   }
@@ -55,18 +55,13 @@ template <class T>
 
 template <bool logarithm, class T>
 void softmax_row(const T* x, int64_t n, T* y) {
-  using C = Compute<T>;
-  const C top = largest(x, n);
+  const T top = largest(x, n);
   if constexpr (logarithm) {
-    const C log_sum = math::log(sum_of<C>(n, [&](int64_t i) { return math::exp(load(x, i) - top); }));
+    const T log_sum = math::log(sum_of<T>(n, [&](int64_t i) { return math::exp(x[i] - top); }));
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) store(y, i, load(x, i) - top - log_sum);
-  } else if constexpr (is_16bit<T>) {  // y is too coarse to keep the exponentials
-    const C sum = sum_of<C>(n, [&](int64_t i) { return math::exp(load(x, i) - top); });
-#pragma omp simd
-    for (int64_t i = 0; i < n; ++i) store(y, i, math::exp(load(x, i) - top) / sum);
+    for (int64_t i = 0; i < n; ++i) y[i] = x[i] - top - log_sum;
   } else {
-    const C sum = sum_of<C>(n, [&](int64_t i) { return y[i] = math::exp(x[i] - top); });
+    const T sum = sum_of<T>(n, [&](int64_t i) { return y[i] = math::exp(x[i] - top); });
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) y[i] /= sum;
   }
@@ -74,19 +69,18 @@ void softmax_row(const T* x, int64_t n, T* y) {
 
 template <bool logarithm, class T>
 void softmax_tile(const T* x, int64_t n, int64_t inner, int64_t columns, T* y) {
-  using C = Compute<T>;
-  C top[softmax_columns], sum[softmax_columns] = {};
-  for (int64_t j = 0; j < columns; ++j) top[j] = -static_cast<C>(__builtin_inf());
+  T top[softmax_columns], sum[softmax_columns] = {};
+  for (int64_t j = 0; j < columns; ++j) top[j] = -static_cast<T>(__builtin_inf());
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
-      const C v = load(x, k * inner + j);
+      const T v = x[k * inner + j];
       top[j] = v > top[j] ? v : top[j];
     }
   }
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
-    for (int64_t j = 0; j < columns; ++j) sum[j] += math::exp(load(x, k * inner + j) - top[j]);
+    for (int64_t j = 0; j < columns; ++j) sum[j] += math::exp(x[k * inner + j] - top[j]);
   }
   if constexpr (logarithm) {
     for (int64_t j = 0; j < columns; ++j) sum[j] = math::log(sum[j]);
@@ -94,8 +88,8 @@ void softmax_tile(const T* x, int64_t n, int64_t inner, int64_t columns, T* y) {
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
-      const C shifted = load(x, k * inner + j) - top[j];
-      store(y, k * inner + j, logarithm ? shifted - sum[j] : math::exp(shifted) / sum[j]);
+      const T shifted = x[k * inner + j] - top[j];
+      y[k * inner + j] = logarithm ? shifted - sum[j] : math::exp(shifted) / sum[j];
     }
   }
 }
@@ -121,7 +115,7 @@ template <class Row, class Tile>
 
 template <bool logarithm>
 void softmax(const Tensor& x, const ReduceShape& shape, const Tensor& y) {
-  visit_floating("softmax_forward", x.dtype(), [&]<class T>(Type<T>) {
+  visit_wide("softmax_forward", x.dtype(), [&]<class T>(Type<T>) {
     const T* from = pointer<T>(x);
     T* to = pointer<T>(y);
     const int64_t n = shape.n, inner = shape.inner;
@@ -134,52 +128,51 @@ void softmax(const Tensor& x, const ReduceShape& shape, const Tensor& y) {
 }
 
 inline void softmax_forward(const Tensor& x, const ReduceShape& shape, bool logarithm, const Tensor& y) {
+  if (has_16bit(x)) return softmax_forward_by_float(x, shape, logarithm, y);
   logarithm ? softmax<true>(x, shape, y) : softmax<false>(x, shape, y);
 }
 
 // What is summed over n, and the gradient made from that sum.
-template <bool logarithm, class C>
-[[gnu::always_inline]] inline C softmax_term(C grad, C y) {
+template <bool logarithm, class T>
+[[gnu::always_inline]] inline T softmax_term(T grad, T y) {
   return logarithm ? grad : grad * y;
 }
-template <bool logarithm, class C>
-[[gnu::always_inline]] inline C softmax_slope(C grad, C y, C sum) {
+template <bool logarithm, class T>
+[[gnu::always_inline]] inline T softmax_slope(T grad, T y, T sum) {
   if constexpr (logarithm) return grad - math::exp(y) * sum;
   return y * (grad - sum);
 }
 
 template <bool logarithm, bool accumulate, class T>
 void softmax_backward_row(const T* grad, const T* y, int64_t n, T* out) {
-  using C = Compute<T>;
-  const C sum = sum_of<C>(n, [&](int64_t i) { return softmax_term<logarithm>(load(grad, i), load(y, i)); });
+  const T sum = sum_of<T>(n, [&](int64_t i) { return softmax_term<logarithm>(grad[i], y[i]); });
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
-    put<accumulate>(out, i, softmax_slope<logarithm>(load(grad, i), load(y, i), sum));
+    put<accumulate>(out, i, softmax_slope<logarithm>(grad[i], y[i], sum));
   }
 }
 
 template <bool logarithm, bool accumulate, class T>
 void softmax_backward_tile(const T* grad, const T* y, int64_t n, int64_t inner, int64_t columns, T* out) {
-  using C = Compute<T>;
-  C sum[softmax_columns] = {};
+  T sum[softmax_columns] = {};
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
-      sum[j] += softmax_term<logarithm>(load(grad, k * inner + j), load(y, k * inner + j));
+      sum[j] += softmax_term<logarithm>(grad[k * inner + j], y[k * inner + j]);
     }
   }
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
       const int64_t i = k * inner + j;
-      put<accumulate>(out, i, softmax_slope<logarithm>(load(grad, i), load(y, i), sum[j]));
+      put<accumulate>(out, i, softmax_slope<logarithm>(grad[i], y[i], sum[j]));
     }
   }
 }
 
 template <bool logarithm, bool accumulate>
 void softmax_gradient(const Tensor& grad, const Tensor& y, const ReduceShape& shape, const Tensor& out) {
-  visit_floating("softmax_backward", y.dtype(), [&]<class T>(Type<T>) {
+  visit_wide("softmax_backward", y.dtype(), [&]<class T>(Type<T>) {
     const T* upstream = pointer<T>(grad);
     const T* result = pointer<T>(y);
     T* to = pointer<T>(out);
@@ -198,6 +191,7 @@ void softmax_gradient(const Tensor& grad, const Tensor& y, const ReduceShape& sh
 
 inline void softmax_backward(const Tensor& grad, const Tensor& y, const ReduceShape& shape, bool logarithm,
                              const Tensor& out, bool accumulate) {
+  if (has_16bit(y)) return softmax_backward_by_float(grad, y, shape, logarithm, out, accumulate);
   if (logarithm) {
     accumulate ? softmax_gradient<true, true>(grad, y, shape, out) : softmax_gradient<true, false>(grad, y, shape, out);
   } else {
