@@ -105,7 +105,7 @@ TEST_F(MnistFiles, ThatAreWrongAreAFormatError) {
   expect_error(idx(0x0d, {1, 28, 28}, std::string(4 * 784, 'x')), labels_file(1), "holds float32 [1, 28, 28]");
   expect_error(images_file(3), idx(0x08, {3, 1}, "abc"), "holds uint8 [3, 1], expected uint8 [n]");
   expect_error(images_file(3).substr(0, 1000), labels_file(3), "read_idx");
-  expect_error(gzip(images_file(3)).substr(0, 50), labels_file(3), "ends in the middle of its compressed data");
+  expect_error(gzip(images_file(3)).substr(0, 15), labels_file(3), "ends in the middle of its compressed data");
 }
 
 TEST_F(MnistFiles, AreReplacedByDigitsThatSayWhy) {
@@ -206,7 +206,9 @@ TEST_F(Download, NeedsAFolderThatCanBeWritten) {
   const Digits found = digits({.train_count = 1, .test_count = 1});
   EXPECT_THAT(found.why_synthetic, HasSubstr(folder_ / "occupied"));
   std::filesystem::permissions(cache_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
-  if (::access(cache_.c_str(), W_OK) != 0) EXPECT_THROW(run(), IoError);
+  if (::access(cache_.c_str(), W_OK) != 0) {  // root may write anywhere
+    EXPECT_THROW(run(), IoError);
+  }
   std::filesystem::permissions(cache_, std::filesystem::perms::owner_all);
 }
 
