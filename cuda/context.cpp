@@ -1,0 +1,211 @@
+// Making contexts, waiting, and what a wait reports.
+#include "cuda/context.h"
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "cuda/check.h"
+#include "cuda/device.h"
+#include "dnn/error.h"
+#include "dnn/tensor.h"
+
+namespace dnn::cuda {
+
+namespace {
+
+constexpr LabelFault no_fault = ~LabelFault{0};
+
+std::string readable_name(const void* kernel) {
+  const char* mangled = nullptr;
+  if (cudaFuncGetName(&mangled, kernel) != cudaSuccess || mangled == nullptr) return "a kernel";
+  int status = 0;
+  char* text = abi::__cxa_demangle(mangled, nullptr, nullptr, &status);
+  const std::string name = text != nullptr ? text : mangled;
+  std::free(text);
+  return name.substr(0, name.find('('));
+}
+
+}  // namespace
+
+void check(cudaError_t status, const char* expression, const char* file, int line) {
+  if (status == cudaSuccess) return;
+  const std::string_view path = file;
+  const size_t folder = path.rfind("cuda/");
+  throw BackendError(fmt::format("cuda: {} failed, expected success ({}: {}; {}:{})", expression,
+                                 cudaGetErrorName(status), cudaGetErrorString(status),
+                                 folder == std::string_view::npos ? path : path.substr(folder), line));
+}
+
+Context& Context::of(int index) {
+  static std::mutex mutex;
+  static std::array<std::atomic<Context*>, 128> contexts;
+  const auto& usable = devices().usable;
+  const auto i = static_cast<size_t>(index);
+  if (index < 0 || i >= std::min(usable.size(), contexts.size()))
+    throw DeviceError(fmt::format("device: cuda:{} does not exist, expected an index below {}", index, usable.size()));
+  DNN_CUDA_CHECK(cudaSetDevice(usable[i].ordinal));
+  Context* context = contexts[i].load(std::memory_order_acquire);
+  if (context == nullptr) {
+    const std::lock_guard lock(mutex);
+    context = contexts[i].load(std::memory_order_acquire);
+    if (context == nullptr) contexts[i].store(context = new Context(index), std::memory_order_release);
+  }
+  return *context;
+}
+
+Context& Context::of(const Tensor& tensor) { return of(tensor.device().index()); }
+
+Context& Context::current() {
+  int ordinal = 0;
+  DNN_CUDA_CHECK(cudaGetDevice(&ordinal));
+  const auto& usable = devices().usable;
+  const auto found = std::find_if(usable.begin(), usable.end(), [&](const auto& d) { return d.ordinal == ordinal; });
+  return of(static_cast<int>(found - usable.begin()));
+}
+
+Context::Context(int index)
+    : index_(index),
+      stream_([] {
+        cudaStream_t stream = nullptr;
+        DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+        return stream;
+      }()),
+      memory_(index),
+      staging_(stream_) {
+  const int ordinal = devices().usable[static_cast<size_t>(index)].ordinal;
+  DNN_CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, ordinal));
+  DNN_CUDA_CHECK(cudaEventCreateWithFlags(&peer_event_, cudaEventDisableTiming));
+  void* data = nullptr;
+  DNN_CUDA_CHECK(cudaMalloc(&data, status_bytes));
+  status_ = static_cast<LabelFault*>(data);
+  DNN_CUDA_CHECK(cudaMallocHost(&data, status_bytes));
+  status_host_ = static_cast<LabelFault*>(data);
+  std::fill_n(status_host_, status_slots, no_fault);
+  DNN_CUDA_CHECK(cudaMemsetAsync(status_, 0xff, status_bytes, stream_));
+  const char* sync = std::getenv("DNN_SYNC_LAUNCH");
+  sync_launch_ = sync != nullptr && std::string_view(sync) == "1";
+}
+
+Grid Context::grid(int64_t items, int threads) const {
+  const int64_t most = int64_t{multiprocessors_} * (2048 / threads) * 4;
+  const int64_t needed = (items + threads - 1) / threads;
+  return {static_cast<unsigned>(std::min(needed, most)), static_cast<unsigned>(threads)};
+}
+
+// ---- copies and waits ------------------------------------------------------------------------------------------------
+
+void Context::to_device(void* to, const void* from, int64_t bytes) { waits_ += staging_.to_device(to, from, bytes); }
+
+void Context::copy(void* to, const void* from, int64_t bytes) {
+  DNN_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, stream_));
+}
+
+void Context::to_host(void* to, const void* from, int64_t bytes) {
+  ++waits_;
+  fetch_status();
+  staging_.to_host(to, from, bytes);
+  check_status();
+}
+
+void Context::copy_from(Context& source, void* to, const void* from, int64_t bytes) {
+  const auto& usable = devices().usable;
+  const auto ordinal = [&](int index) { return usable[static_cast<size_t>(index)].ordinal; };
+  // The copy runs on this stream, after the source's work so far and before the source's work from now on.
+  of(source.index_);
+  DNN_CUDA_CHECK(cudaEventRecord(source.peer_event_, source.stream_));
+  of(index_);
+  DNN_CUDA_CHECK(cudaStreamWaitEvent(stream_, source.peer_event_));
+  DNN_CUDA_CHECK(cudaMemcpyPeerAsync(to, ordinal(index_), from, ordinal(source.index_), static_cast<size_t>(bytes),
+                                     stream_));
+  DNN_CUDA_CHECK(cudaEventRecord(peer_event_, stream_));
+  of(source.index_);
+  DNN_CUDA_CHECK(cudaStreamWaitEvent(source.stream_, peer_event_));
+  of(index_);
+}
+
+void Context::wait() {
+  ++waits_;
+  fetch_status();
+  DNN_CUDA_CHECK(cudaStreamSynchronize(stream_));
+  check_status();
+}
+
+void Context::launched(const void* kernel, cudaError_t error) {
+  ++launches_;
+  if (error == cudaSuccess && sync_launch_) error = cudaStreamSynchronize(stream_);
+  if (error != cudaSuccess)
+    throw BackendError(fmt::format("cuda: {} failed, expected success ({}: {})", readable_name(kernel),
+                                   cudaGetErrorName(error), cudaGetErrorString(error)));
+  if (sync_launch_) wait();
+}
+
+// ---- the status block ------------------------------------------------------------------------------------------------
+
+LabelFault* Context::label_fault(int64_t classes) {
+  const std::lock_guard lock(status_mutex_);
+  const uint64_t number = checks_given_++;
+  label_checks_[number % status_slots] = {classes, number};
+  return status_ + number % status_slots;
+}
+
+void Context::fetch_status() {
+  const std::lock_guard lock(status_mutex_);
+  checks_fetched_ = checks_given_;
+  if (checks_fetched_ == checks_done_) return;
+  DNN_CUDA_CHECK(cudaMemcpyAsync(status_host_, status_, status_bytes, cudaMemcpyDeviceToHost, stream_));
+}
+
+void Context::check_status() {
+  const std::lock_guard lock(status_mutex_);
+  if (checks_fetched_ == checks_done_) return;
+  checks_done_ = checks_fetched_;
+  const LabelCheck* first = nullptr;
+  LabelFault fault = no_fault;
+  for (size_t i = 0; i < status_slots; ++i) {
+    if (status_host_[i] == no_fault || (first != nullptr && first->number < label_checks_[i].number)) continue;
+    first = &label_checks_[i];
+    fault = status_host_[i];
+  }
+  if (first == nullptr) return;
+  DNN_CUDA_CHECK(cudaMemsetAsync(status_, 0xff, status_bytes, stream_));
+  std::fill_n(status_host_, status_slots, no_fault);
+  const auto label = static_cast<int32_t>(static_cast<uint32_t>(fault));
+  const bool clamped = label == INT32_MAX || label == INT32_MIN;
+  throw IndexError(fmt::format("cross_entropy: label {}{} at position {}, expected 0 <= label < {}", label,
+                               clamped ? " (or beyond)" : "", fault >> 32, first->classes));
+}
+
+// ---- tables ----------------------------------------------------------------------------------------------------------
+
+const void* Context::table(std::span<const std::byte> bytes) {
+  const std::lock_guard lock(table_mutex_);
+  const auto found = std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) {
+    return t.bytes.size() == bytes.size() && std::memcmp(t.bytes.data(), bytes.data(), bytes.size()) == 0;
+  });
+  if (found != tables_.end()) {
+    tables_.splice(tables_.begin(), tables_, found);
+    return found->data;
+  }
+  if (tables_.size() == table_limit) {
+    memory_.release(tables_.back().data);
+    tables_.pop_back();
+  }
+  const auto size = static_cast<int64_t>(bytes.size());
+  tables_.push_front({{bytes.begin(), bytes.end()}, nullptr});
+  try {
+    tables_.front().data = memory_.allocate(size);
+    to_device(tables_.front().data, bytes.data(), size);
+  } catch (...) {
+    memory_.release(tables_.front().data);
+    tables_.pop_front();
+    throw;
+  }
+  return tables_.front().data;
+}
+
+}  // namespace dnn::cuda

@@ -1,0 +1,135 @@
+// One context per GPU: its stream, its memory, its way to and from the host, and the errors that kernels find.
+//
+// A context is made on first use and never destroyed, since tensors in static storage may outlive everything else. All
+// work goes to the context's own stream. The host waits in two places only, `wait` and `to_host`, and both are counted.
+//
+// Kernels that find a bad label write it into a slot of the status block in device memory; the next wait copies the
+// block along, and throws the first of the errors.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "cuda/allocator.h"
+#include "cuda/staging.h"
+
+namespace dnn {
+class Tensor;
+}
+
+namespace dnn::cuda {
+
+// How many blocks of how many threads run a kernel.
+struct Grid {
+  unsigned blocks = 1;
+  unsigned threads = 256;
+};
+
+// A slot of the status block: row and label of the first bad label of a launch, packed so that the smallest row is the
+// smallest number; all ones when there is none. Labels beyond 32 bits are clamped.
+using LabelFault = unsigned long long;
+
+class Context {
+ public:
+  // The context of a usable device, which becomes the calling thread's current one. Throws BackendError.
+  static Context& of(int index);
+  static Context& of(const Tensor& tensor);
+  // The context of the calling thread's current device.
+  static Context& current();
+
+  cudaStream_t stream() const { return stream_; }
+  Allocator& memory() { return memory_; }
+
+  // Blocks of `threads` threads for `items` pieces of work, a few waves at most: kernels stride over the rest.
+  Grid grid(int64_t items, int threads = 256) const;
+  int multiprocessors() const { return multiprocessors_; }
+
+  void to_device(void* to, const void* from, int64_t bytes);
+  void to_host(void* to, const void* from, int64_t bytes);  // waits; throws IndexError for a label found bad
+  void copy(void* to, const void* from, int64_t bytes);     // within the device
+  void copy_from(Context& source, void* to, const void* from, int64_t bytes);  // from another GPU
+  void wait();  // until all work is done; throws IndexError for a label found bad
+
+  // Called by `launch` after each launch.
+  void launched(const void* kernel, cudaError_t error);
+
+  // Slot for a launch that checks labels of that many classes.
+  LabelFault* label_fault(int64_t classes);
+
+  // A copy in device memory of a table that rarely changes; the same bytes give the same copy without a new upload.
+  const void* table(std::span<const std::byte> bytes);
+
+  struct Counters {
+    int64_t launches = 0;
+    int64_t waits = 0;
+  };
+  Counters counters() const { return {launches_, waits_}; }
+  // Wait after each launch, so that an error names its kernel; DNN_SYNC_LAUNCH=1 sets it from the start.
+  void set_sync_launch(bool sync) { sync_launch_ = sync; }
+
+ private:
+  explicit Context(int index);
+
+  struct LabelCheck {
+    int64_t classes = 0;
+    uint64_t number = 0;
+  };
+  struct Table {
+    std::vector<std::byte> bytes;
+    void* data = nullptr;
+  };
+  static constexpr size_t status_slots = 64;
+  static constexpr size_t status_bytes = status_slots * sizeof(LabelFault);
+  static constexpr size_t table_limit = 16;
+
+  void fetch_status();
+  void check_status();
+
+  const int index_;
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t peer_event_ = nullptr;
+  int multiprocessors_ = 1;
+  Allocator memory_;
+  Staging staging_;
+  std::atomic<int64_t> launches_{0};
+  std::atomic<int64_t> waits_{0};
+  std::atomic<bool> sync_launch_{false};
+
+  std::mutex status_mutex_;
+  LabelFault* status_ = nullptr;       // in device memory
+  LabelFault* status_host_ = nullptr;  // pinned
+  std::array<LabelCheck, status_slots> label_checks_;
+  uint64_t checks_given_ = 0;    // slots handed out so far,
+  uint64_t checks_fetched_ = 0;  // of which this many were on their way at the last fetch,
+  uint64_t checks_done_ = 0;     // and this many are known to be good or were reported
+
+  std::mutex table_mutex_;
+  std::list<Table> tables_;  // most recently used first
+};
+
+// Device memory for the time of a launch.
+class Scratch {
+ public:
+  Scratch(Context& context, int64_t bytes) : context_(context), data_(context.memory().allocate(bytes)) {}
+  ~Scratch() { context_.memory().release(data_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  Context& context_;
+  void* data_;
+};
+
+}  // namespace dnn::cuda

@@ -1,0 +1,100 @@
+// The survey of the machine's GPUs.
+#include "cuda/device.h"
+
+#include <cuda_runtime.h>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdlib>
+
+namespace dnn::cuda {
+
+namespace {
+
+std::string version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+
+// Why the devices could not even be counted.
+std::string failure_text(cudaError_t error, int driver, int runtime) {
+  if (driver == 0) return fmt::format("no NVIDIA driver is installed (this libdnn uses CUDA {})", version_text(runtime));
+  if (error == cudaErrorInsufficientDriver)
+    return fmt::format("the NVIDIA driver is too old: it supports CUDA {}, this libdnn uses CUDA {}",
+                       version_text(driver), version_text(runtime));
+  if (error == cudaErrorNoDevice) {
+    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    return fmt::format("the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES is {})",
+                       visible == nullptr ? "not set" : fmt::format("\"{}\"", visible));
+  }
+  return fmt::format("the CUDA runtime reports {}: {}", cudaGetErrorName(error), cudaGetErrorString(error));
+}
+
+DeviceInfo describe(int ordinal) {
+  DeviceInfo info{.ordinal = ordinal, .name = fmt::format("GPU {}", ordinal)};
+  cudaDeviceProp properties;
+  if (cudaGetDeviceProperties(&properties, ordinal) == cudaSuccess) info.name = properties.name;
+  cudaDeviceGetAttribute(&info.major, cudaDevAttrComputeCapabilityMajor, ordinal);
+  cudaDeviceGetAttribute(&info.minor, cudaDevAttrComputeCapabilityMinor, ordinal);
+  return info;
+}
+
+Survey ask() {
+  int driver = 0, runtime = 0, count = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  Survey result;
+  if (error != cudaSuccess || count == 0) {
+    result.why = failure_text(error == cudaSuccess ? cudaErrorNoDevice : error, driver, runtime);
+    return result;
+  }
+  std::string unfit;
+  for (int i = 0; i < count; ++i) {
+    const DeviceInfo info = describe(i);
+    if (runs_on(DNN_CUDA_ARCHITECTURES, info.major, info.minor)) {
+      result.usable.push_back(info);
+    } else {
+      unfit += fmt::format("{}{} has compute capability {}.{}", unfit.empty() ? "" : ", ", info.name, info.major,
+                           info.minor);
+    }
+  }
+  if (result.usable.empty())
+    result.why = fmt::format("this libdnn was not built for the GPU: {}, built for {}", unfit, DNN_CUDA_ARCHITECTURES);
+  return result;
+}
+
+}  // namespace
+
+Survey survey() noexcept {
+  try {
+    return ask();
+  } catch (...) {
+    return {};  // out of host memory while the texts were made
+  }
+}
+
+const Survey& devices() noexcept {
+  static const Survey found = survey();
+  return found;
+}
+
+bool runs_on(std::string_view architectures, int major, int minor) {
+  const int capability = 10 * major + minor;
+  while (!architectures.empty()) {
+    const size_t end = architectures.find_first_of("; ");
+    const std::string_view entry = architectures.substr(0, end);
+    architectures.remove_prefix(end == std::string_view::npos ? architectures.size() : end + 1);
+    int built = 0;
+    const auto [suffix, error] = std::from_chars(entry.data(), entry.data() + entry.size(), built);
+    if (error != std::errc()) {
+      if (entry == "native" || entry == "all" || entry == "all-major") return true;
+      continue;
+    }
+    const std::string_view kind(suffix, static_cast<size_t>(entry.data() + entry.size() - suffix));
+    const bool only_here = kind.starts_with("a");  // architecture-specific code runs on nothing else
+    if (only_here && built != capability) continue;
+    if (!kind.ends_with("-virtual") && built / 10 == major && built % 10 <= minor) return true;
+    if (!kind.ends_with("-real") && built <= capability) return true;
+  }
+  return false;
+}
+
+}  // namespace dnn::cuda

@@ -1,0 +1,73 @@
+// Fills the GPU's runtime table and kernel slots. Loads and runs without a driver: nothing here asks the GPU anything.
+#include "core/kernels/runtime.h"
+#include "cuda/check.h"
+#include "cuda/context.h"
+#include "cuda/device.h"
+#include "cuda/kernels.h"
+
+namespace dnn::cuda {
+
+namespace {
+
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) {
+  if (bytes == 0) return;
+  if (from_device.is_cpu()) return Context::of(to_device.index()).to_device(to, from, bytes);
+  if (to_device.is_cpu()) return Context::of(from_device.index()).to_host(to, from, bytes);
+  Context& target = Context::of(to_device.index());
+  if (to_device == from_device) return target.copy(to, from, bytes);
+  target.copy_from(Context::of(from_device.index()), to, from, bytes);
+}
+
+void release(void* data, int64_t, int index) noexcept {
+  if (data == nullptr) return;
+  try {
+    Context::of(index).memory().release(data);
+  } catch (...) {
+    // A lost device: the driver takes its memory back.
+  }
+}
+
+void install_runtime() {
+  detail::DeviceRuntime& table = detail::runtime_table(DeviceType::cuda);
+  table.device_count = [] { return static_cast<int>(devices().usable.size()); };
+  table.why_unavailable = [] { return devices().why; };
+  table.allocate = [](int64_t bytes, int index) { return Context::of(index).memory().allocate(bytes); };
+  table.release = release;
+  table.copy = copy_bytes;
+  table.synchronize = [](int index) { Context::of(index).wait(); };
+  table.memory_stats = [](int index) { return Context::of(index).memory().stats(); };
+  table.reset_peak = [](int index) { Context::of(index).memory().reset_peak(); };
+  table.release_cached = [](int index) { Context::of(index).memory().release_cached(); };
+}
+
+template <class Slot, class Function>
+void fill_slot(Slot& slot, Function function) {
+  slot.set(DeviceType::cuda, function);
+}
+
+}  // namespace
+
+void install() {
+  install_runtime();
+  install_unary();
+  install_binary();
+
+  fill_slot(kernel::fill, fill);
+  fill_slot(kernel::copy, copy);
+  fill_slot(kernel::relayout, relayout);
+  fill_slot(kernel::random_uniform, random_uniform);
+  fill_slot(kernel::random_normal, random_normal);
+  fill_slot(kernel::reduce_sum, reduce_sum);
+  fill_slot(kernel::channel_sum, channel_sum);
+  fill_slot(kernel::reduce_extremum, reduce_extremum);
+  fill_slot(kernel::reduce_extremum_backward, reduce_extremum_backward);
+  fill_slot(kernel::softmax_forward, softmax_forward);
+  fill_slot(kernel::softmax_backward, softmax_backward);
+  fill_slot(kernel::cross_entropy_forward, cross_entropy_forward);
+  fill_slot(kernel::cross_entropy_backward, cross_entropy_backward);
+  fill_slot(kernel::dropout, dropout);
+  fill_slot(kernel::sgd_update, sgd_update);
+  fill_slot(kernel::adam_update, adam_update);
+}
+
+}  // namespace dnn::cuda

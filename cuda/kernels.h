@@ -1,0 +1,47 @@
+// The launchers of the hand-written kernels, with the signatures of the slots that they fill (core/kernels), and
+// `install_...` for the families made from lists of functors.
+#pragma once
+
+#include <vector>
+
+#include "core/kernels/all.h"
+
+namespace dnn::cuda {
+
+// The first element whatever the layout, null for an undefined tensor.
+template <class T>
+T* elements(const Tensor& tensor) {
+  return tensor.defined() ? static_cast<T*>(detail::raw(tensor)) : nullptr;
+}
+
+void install_unary();
+void install_binary();
+
+void fill(const Tensor& out, Scalar value);
+void copy(const Tensor& in, const Tensor& out);
+void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw);
+void random_uniform(const Tensor& out, uint64_t seed, uint64_t stream);
+void random_normal(const Tensor& out, uint64_t seed, uint64_t stream);
+
+void reduce_sum(const Tensor& x, const kernel::ReduceShape& shape, double scale, const Tensor& out, bool accumulate);
+void channel_sum(const Tensor& x, const Tensor& out, bool accumulate);
+void reduce_extremum(const Tensor& x, const kernel::ReduceShape& shape, kernel::Extremum which, const Tensor& values,
+                     const Tensor& indices);
+void reduce_extremum_backward(const Tensor& grad, const Tensor& indices, const kernel::ReduceShape& shape,
+                              const Tensor& out);
+
+void softmax_forward(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
+void softmax_backward(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,
+                      const Tensor& out, bool accumulate);
+void cross_entropy_forward(const Tensor& logits, const Tensor& labels, const Tensor& losses, const Tensor& log_sums);
+void cross_entropy_backward(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
+                            const Tensor& log_sums, const Tensor& out, bool accumulate);
+
+void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate);
+
+void sgd_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                const std::vector<Tensor>& velocities, const SgdUpdate& options);
+void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                 const std::vector<Tensor>& means, const std::vector<Tensor>& squares, const AdamUpdate& options);
+
+}  // namespace dnn::cuda

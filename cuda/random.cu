@@ -1,0 +1,49 @@
+// Random numbers: each thread turns the words of one Philox block into the elements that belong to it, so that the
+// result is the CPU's, whatever the grid.
+#include "core/math.h"
+#include "cuda/dispatch.h"
+#include "cuda/index.cuh"
+#include "cuda/kernels.h"
+#include "dnn/random.h"
+
+namespace dnn::cuda {
+
+template <class T>
+__global__ void random_uniform_kernel(T* out, int64_t n, uint64_t seed, uint64_t stream) {
+  for (const auto block : grid_stride((n + 3) / 4)) {
+    const auto words = philox(seed, stream, static_cast<uint64_t>(block));
+    for (int k = 0; k < 4; ++k) {
+      if (4 * block + k < n) out[4 * block + k] = math::uniform<T>(words[k]);
+    }
+  }
+}
+
+template <class T>
+__global__ void random_normal_kernel(T* out, int64_t n, uint64_t seed, uint64_t stream) {
+  for (const auto block : grid_stride((n + 1) / 2)) {
+    const auto words = philox(seed, stream, static_cast<uint64_t>(block));
+    float normal[2];
+    math::box_muller(words[0], words[1], normal[0], normal[1]);
+    for (int k = 0; k < 2; ++k) {
+      if (2 * block + k < n) out[2 * block + k] = static_cast<T>(normal[k]);
+    }
+  }
+}
+
+void random_uniform(const Tensor& out, uint64_t seed, uint64_t stream) {
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    Context& context = Context::of(out);
+    const int64_t n = out.numel();
+    launch(random_uniform_kernel<T>, context.grid((n + 3) / 4), context, elements<T>(out), n, seed, stream);
+  });
+}
+
+void random_normal(const Tensor& out, uint64_t seed, uint64_t stream) {
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    Context& context = Context::of(out);
+    const int64_t n = out.numel();
+    launch(random_normal_kernel<T>, context.grid((n + 1) / 2), context, elements<T>(out), n, seed, stream);
+  });
+}
+
+}  // namespace dnn::cuda

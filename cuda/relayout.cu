@@ -1,0 +1,60 @@
+// Changes of layout of float32 images [n, c, h, w].
+//
+// Between plain and channels_last, each image is a matrix [c, pixels] to be transposed. A block moves tiles of 32 x 32
+// through shared memory, so that both the reads and the writes of a warp are neighbours in memory; the 33rd column of the
+// tile keeps the lanes of a warp in different banks. Every other change moves element by element.
+#include "cuda/index.cuh"
+#include "cuda/kernels.h"
+#include "cuda/layout.cuh"
+
+namespace dnn::cuda {
+
+namespace {
+constexpr int tile = 32;
+constexpr int tile_rows = 8;  // of a tile that a block moves at a time
+}  // namespace
+
+// [count, rows, columns] -> [count, columns, rows].
+__global__ void transpose_kernel(const float* from, float* to, int64_t count, int64_t rows, int64_t columns) {
+  float* shared = block_shared<float, tile*(tile + 1)>();
+  const int x = static_cast<int>(threadIdx.x) % tile, y = static_cast<int>(threadIdx.x) / tile;
+  const int64_t tiles_down = (rows + tile - 1) / tile, tiles_across = (columns + tile - 1) / tile;
+  for (int64_t item = blockIdx.x; item < count * tiles_down * tiles_across; item += gridDim.x) {
+    const int64_t matrix = item / (tiles_down * tiles_across) * rows * columns;
+    const int64_t top = item / tiles_across % tiles_down * tile, left = item % tiles_across * tile;
+    for (int r = y; r < tile; r += tile_rows) {
+      if (top + r < rows && left + x < columns)
+        shared[r * (tile + 1) + x] = from[matrix + (top + r) * columns + left + x];
+    }
+    __syncthreads();
+    for (int r = y; r < tile; r += tile_rows) {
+      if (left + r < columns && top + x < rows)
+        to[matrix + (left + r) * rows + top + x] = shared[x * (tile + 1) + r];
+    }
+    __syncthreads();  // before the next tile overwrites this one
+  }
+}
+
+__global__ void relayout_kernel(const float* from, Images from_images, float* to, Images to_images) {
+  for (const auto i : grid_stride(to_images.numel())) to[i] = from[from_images.offset(to_images.position(i))];
+}
+
+void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw) {
+  using detail::Layout;
+  // The slot gets pointers, no tensor; they lie on the device whose context the caller made current.
+  Context& context = Context::current();
+  const auto* source = static_cast<const float*>(from);
+  auto* target = static_cast<float*>(to);
+  const int64_t pixels = nchw[2] * nchw[3];
+  const Images source_images{from_layout, nchw[0], nchw[1], pixels}, target_images{to_layout, nchw[0], nchw[1], pixels};
+  const auto transpose = [&](int64_t rows, int64_t columns) {
+    const int64_t tiles = nchw[0] * ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile);
+    launch(transpose_kernel, context.grid(tiles * 256), context, source, target, nchw[0], rows, columns);
+  };
+  if (source_images.numel() == 0) return;
+  if (from_layout == Layout::plain && to_layout == Layout::channels_last) return transpose(nchw[1], pixels);
+  if (from_layout == Layout::channels_last && to_layout == Layout::plain) return transpose(pixels, nchw[1]);
+  launch(relayout_kernel, context.grid(target_images.numel()), context, source, source_images, target, target_images);
+}
+
+}  // namespace dnn::cuda

@@ -1,0 +1,45 @@
+// The CPU's kernels in slots of the emulated GPU: its memory is the host's, so they run on it as they are.
+#include "tests/simt/setup.h"
+
+#include <cstdlib>
+
+#include "core/kernels/all.h"
+#include "core/kernels/runtime.h"
+#include "cuda/context.h"
+#include "tests/simt/simt.h"
+
+namespace dnn::simt {
+
+namespace {
+
+// The CPU's kernel of a slot, called when all work of the emulated GPU is done.
+template <auto& slot, class... Args>
+void on_host(Args... args) {
+  const HostAccess access;
+  slot[Device::cpu()](args...);
+}
+
+template <auto& slot, class... Args>
+void use_cpu_kernel(kernel::Slot<void(Args...)>&) {
+  if (slot.filled(Device::cpu())) slot.set(DeviceType::cuda, on_host<slot, Args...>);
+}
+
+template <auto&... slots>
+void use_cpu_kernels() {
+  (use_cpu_kernel<slots>(slots), ...);
+}
+
+}  // namespace
+
+void setup() {
+  const char* order = std::getenv("DNN_SIMT_ORDER");
+  set_order(std::string(order != nullptr ? order : "every"));
+  detail::ensure_installed();
+  cuda::Context::of(0).memory().set_caching(false);
+  use_cpu_kernels<kernel::conv2d_forward, kernel::conv2d_fused, kernel::conv2d_backward_data,
+                  kernel::conv2d_backward_weight, kernel::gemm, kernel::linear_fused, kernel::max_pool2d_forward,
+                  kernel::max_pool2d_backward, kernel::avg_pool2d_forward, kernel::avg_pool2d_backward,
+                  kernel::batch_norm_train, kernel::batch_norm_infer, kernel::batch_norm_backward>();
+}
+
+}  // namespace dnn::simt

@@ -1,0 +1,58 @@
+// The emulator's controls, for tests: orders of threads, counters, simulated devices, memory and faults.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+namespace dnn::simt {
+
+// The order in which the threads of a block, and the blocks of a grid, run between barriers.
+enum class Order {
+  forward,
+  backward,
+  shuffled,  // another order at every barrier
+  every,     // all three one after another from the same memory; it is a failure when the results differ in a bit
+};
+void set_order(Order order, uint64_t seed = 1);
+// "forward", "backward", "shuffled", "shuffled:SEED" or "every"; throws std::invalid_argument.
+void set_order(const std::string& text);
+
+// The machine that the runtime pretends to have.
+struct Machine {
+  int devices = 1;
+  int driver = 13000;  // version of the driver, 0 when there is none
+  int major = 9, minor = 0;
+  int multiprocessors = 2;  // few, so that grid-stride loops go round
+  int64_t memory = int64_t{1} << 32;
+  bool slow = false;  // streams do not finish by themselves: cudaEventQuery says "not ready" until somebody waits
+};
+void set_machine(const Machine& machine);
+
+struct Counters {
+  int64_t launches = 0;
+  int64_t waits = 0;        // calls that block the host
+  int64_t allocations = 0;  // cudaMalloc
+  int64_t live_blocks = 0;  // not yet freed
+};
+Counters counters();
+
+// Names of all kernels that ran, without namespace and template arguments.
+std::set<std::string> executed_kernels();
+
+// Runs all work given to any stream.
+void drain();
+// The text of the last failure of a kernel or a guard band, which the CUDA calls report as cudaErrorLaunchFailure; empty
+// when there was none since the last call.
+std::string take_failure();
+
+// While it lives, device memory may be touched by the host: streams are empty and run new work at once.
+class HostAccess {
+ public:
+  HostAccess();
+  ~HostAccess();
+  HostAccess(const HostAccess&) = delete;
+  HostAccess& operator=(const HostAccess&) = delete;
+};
+
+}  // namespace dnn::simt
