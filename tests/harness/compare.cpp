@@ -1,6 +1,7 @@
 // Comparing arrays; the message names the worst element.
 #include "tests/harness/compare.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace dnn::test {
@@ -23,10 +24,10 @@ std::string index_of(const Shape& shape, int64_t position) {
 
 }  // namespace
 
-::testing::AssertionResult close(const Array& actual, const Array& expected, double tolerance) {
+::testing::AssertionResult close(const Array& actual, const Array& expected, double tolerance, double least) {
   if (!(actual.shape == expected.shape))
     return ::testing::AssertionFailure() << "shape " << actual.shape.str() << ", expected " << expected.shape.str();
-  const double scale = root_mean_square(expected);
+  const double scale = std::max(root_mean_square(expected), least);
   int64_t worst = -1, wrong = 0;
   double worst_excess = 0;
   for (int64_t i = 0; i < actual.size(); ++i) {

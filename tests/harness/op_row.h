@@ -76,7 +76,7 @@ struct Row {
   std::function<DType(DType)> result_type = {};
   // Whether there need not be an empty or a one-element sample, and why.
   std::string no_empty_sample = {}, no_single_sample = {};
-  // Aspects that do not apply, with the reason: {"strided", "parameters are always contiguous"}.
+  // Aspects (or forms of strided inputs) that do not apply, with the reason: {"strided", "parameters are contiguous"}.
   std::map<std::string, std::string> skip = {};
 
   Row& with_integers(std::vector<DType> types = {DType::int64, DType::int32, DType::uint8});

@@ -65,7 +65,10 @@ TEST(Completeness, EveryRowHasEmptyAndOneElementSamples) {
 TEST(Completeness, SkippedAspectsExistAndHaveReasons) {
   for (const Row& row : table())
     for (const auto& [aspect, reason] : row.skip) {
-      EXPECT_THAT(aspects_of(row, table_devices().front()), Contains(aspect)) << row.operation;
+      // Beside aspects, the forms of "strided" can be left out.
+      std::vector<std::string> known = aspects_of(row, table_devices().front());
+      known.insert(known.end(), {"transposed", "gapped", "expanded"});
+      EXPECT_THAT(known, Contains(aspect)) << row.operation;
       EXPECT_GT(reason.size(), 10u) << row.operation;
     }
 }

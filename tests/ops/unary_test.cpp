@@ -44,9 +44,10 @@ const Rows rows{
         .with_integers()
         .transparent(),
     unary(
-        "sigmoid", [](const Tensor& x) { return sigmoid(x); }, [](double x) { return 1 / (1 + std::exp(-x)); }, -6, 6)
+        "sigmoid", [](const Tensor& x) { return sigmoid(x); }, [](double x) { return 1 / (1 + std::exp(-x)); }, -4, 4)
         .with_integers()
         .result(fractional)
+        .within(2, 12)
         .transparent(),
     unary(
         "tanh", [](const Tensor& x) { return tanh(x); }, [](double x) { return std::tanh(x); }, -3, 3)
