@@ -31,8 +31,8 @@ constexpr int64_t max_header = 100'000'000;  // the reference implementation's l
 constexpr const char* metadata_key = "__metadata__";
 
 // In the order in which a file holds them: falling alignment, so that each tensor is aligned for its elements.
-constexpr std::array<std::pair<DType, const char*>, 8> dtypes{{{DType::float64, "F64"},
-                                                               {DType::int64, "I64"},
+constexpr std::array<std::pair<DType, const char*>, 8> dtypes{{{DType::int64, "I64"},
+                                                               {DType::float64, "F64"},
                                                                {DType::float32, "F32"},
                                                                {DType::int32, "I32"},
                                                                {DType::bfloat16, "BF16"},

@@ -1,0 +1,413 @@
+// The Trainer: numbers against hand computations, runs that repeat and resume bit for bit, no memory asked for once it
+// runs.
+#include "dnn/train/trainer.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "tests/core/failing_file_system.h"
+#include "tests/train/toys.h"
+
+namespace dnn {
+namespace {
+
+using namespace test;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+TEST(Trainer, HistoryIsRightForRegression) {
+  Sequential net = line_net(0.5);
+  DataLoader train(line_data(), {.batch_size = 2}), test(line_data(), {.batch_size = 3});
+  auto clock = std::make_shared<StepClock>(0.5);
+  Trainer trainer(
+      net, SGD(net.parameters(), {.lr = 0.1}),
+      {.epochs = 2, .loss = squared_error, .progress = Progress::off, .callbacks = {clock}, .clock = clock->clock()});
+  const History history = trainer.fit(train, test);
+
+  ASSERT_EQ(history.size(), 2u);
+  double w = 0.5;
+  const auto square = [](double x) { return x * x; };
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    // Batches (1, 2) and (3): the loss is the mean of (w x - x)^2, its gradient the mean of 2 (w x - x) x.
+    const double first = (square(w - 1) + square(2 * (w - 1))) / 2;
+    w -= 0.1 * ((w - 1) * 1 + (w - 1) * 4);
+    const double second = square(3 * (w - 1));
+    w -= 0.1 * (2 * (w - 1) * 9);
+    const EpochStats& stats = history[static_cast<size_t>(epoch)];
+    EXPECT_EQ(stats.epoch, epoch + 1);
+    EXPECT_NEAR(stats.loss, (2 * first + second) / 3, 1e-6);
+    EXPECT_NEAR(stats.val_loss, square(w - 1) * 14 / 3, 1e-6);
+    EXPECT_TRUE(std::isnan(stats.accuracy));  // the targets are no classes
+    EXPECT_TRUE(std::isnan(stats.val_accuracy));
+    EXPECT_EQ(stats.lr, 0.1);
+    EXPECT_EQ(stats.seconds, 1.0);
+    EXPECT_EQ(stats.samples_per_second, 3.0);
+  }
+  EXPECT_NEAR(net.parameters()[0].item(), w, 1e-6);
+  EXPECT_EQ(trainer.epoch(), 2);
+  EXPECT_EQ(trainer.step(), 4);
+}
+
+// Three samples, two of them right; each loss is log(1 + e^-1), or 1 more.
+TEST(Trainer, HistoryIsRightForClasses) {
+  Sequential net = identity_net();
+  const TensorDataset data(tensor({1, 0, 0, 1, 1, 0}, {3, 2}), from_values<int64_t>({0, 1, 1}, {3}));
+  DataLoader train(data, {.batch_size = 2}), test(data, {.batch_size = 1});
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0}), {.progress = Progress::off});
+  const History history = trainer.fit(train, test);
+  const double loss = std::log1p(std::exp(-1)) + 1.0 / 3;
+  EXPECT_NEAR(history[0].loss, loss, 1e-6);
+  EXPECT_NEAR(history[0].val_loss, loss, 1e-6);
+  EXPECT_EQ(history[0].accuracy, 2.0 / 3);
+  EXPECT_EQ(history[0].val_accuracy, 2.0 / 3);
+
+  const Evaluation result = trainer.evaluate(test);
+  EXPECT_NEAR(result.loss, loss, 1e-6);
+  EXPECT_EQ(result.accuracy, 2.0 / 3);
+  EXPECT_EQ(result.samples, 3);
+}
+
+TEST(Trainer, PredictsTensorsAndLoaders) {
+  Sequential net = identity_net();
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0}), {.progress = Progress::off});
+  const Tensor inputs = tensor({1, 2, 3, 4, 5, 6}, {3, 2});
+  DataLoader loader(TensorDataset(inputs, arange(0, 3)), {.batch_size = 2});
+  EXPECT_EQ(trainer.predict(inputs).to_vector<float>(), inputs.to_vector<float>());
+  EXPECT_EQ(trainer.predict(loader).to_vector<float>(), inputs.to_vector<float>());
+  EXPECT_FALSE(trainer.predict(inputs).requires_grad());
+}
+
+class Modes : public Layer {
+ public:
+  Linear linear{2, 2};
+  DNN_MODULE(linear)
+  Tensor forward(Tensor x) override {
+    seen.push_back(std::string(training() ? "train" : "eval") + (grad_enabled() ? "+grad" : ""));
+    return linear(x);
+  }
+  std::vector<std::string> seen;
+};
+
+TEST(Trainer, SwitchesModes) {
+  Modes net;
+  net.linear.eval();
+  DataLoader loader(TensorDataset(zeros({2, 2}), zeros({2}, {.dtype = DType::int64})));
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0}), {.progress = Progress::off});
+  trainer.evaluate(loader);
+  EXPECT_TRUE(net.training());
+  EXPECT_FALSE(net.linear.training());  // every module gets its own mode back
+  trainer.fit(loader, loader);
+  trainer.predict(loader);
+  EXPECT_THAT(net.seen, ElementsAre("eval", "train+grad", "eval", "eval"));
+  EXPECT_TRUE(net.training());
+}
+
+TEST(Trainer, GivesModesBackAfterAnError) {
+  Modes net;
+  DataLoader loader(TensorDataset(zeros({2, 3}), zeros({2}, {.dtype = DType::int64})));
+  EXPECT_THROW(evaluate(net, loader), ShapeError);
+  EXPECT_TRUE(net.training());
+  EXPECT_TRUE(grad_enabled());
+}
+
+TEST(Trainer, TakesOptimizersByValueAndByReference) {
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data());
+  SGD sgd(net.parameters(), {.lr = 0.1});
+  Trainer by_reference(net, sgd, {.loss = squared_error, .progress = Progress::off});
+  EXPECT_EQ(&by_reference.optimizer(), &sgd);
+  by_reference.fit(loader);
+  Trainer by_value(net, std::move(sgd), {.loss = squared_error, .progress = Progress::off});
+  EXPECT_NE(&by_value.optimizer(), &sgd);
+  by_value.fit(loader);
+  EXPECT_EQ(by_value.step(), 1);
+}
+
+// The weights after training `small_net`, for one seed.
+std::vector<double> trained(uint64_t seed, int threads) {
+  manual_seed(seed);
+  Sequential net = small_net();
+  DataLoader train(random_images(50, 8), {.batch_size = 16, .shuffle = true, .seed = seed, .threads = threads});
+  Trainer trainer(net, Adam(net.parameters()), {.epochs = 3, .seed = seed, .progress = Progress::off});
+  trainer.fit(train);
+  return numbers(net.state_dict());
+}
+
+TEST(Trainer, OneSeedGivesOneResult) {
+  const std::vector<double> once = trained(1, 1);
+  EXPECT_EQ(once, trained(1, 1));
+  EXPECT_EQ(once, trained(1, 2));
+  EXPECT_NE(once, trained(2, 1));
+}
+
+TEST(Trainer, SeedMakesDropoutIndependentOfThePast) {
+  std::vector<std::vector<double>> results;
+  for (const uint64_t noise : {10, 20}) {
+    manual_seed(3);
+    Sequential net = small_net();
+    manual_seed(noise);
+    DataLoader train(random_images(20, 8));
+    Trainer trainer(net, Adam(net.parameters()), {.epochs = 2, .seed = 4, .progress = Progress::off});
+    trainer.fit(train);
+    results.push_back(numbers(net.state_dict()));
+  }
+  EXPECT_EQ(results[0], results[1]);
+}
+
+class Steady : public testing::TestWithParam<int> {};
+
+TEST_P(Steady, AsksForNoMemoryAfterTwoSteps) {
+  Sequential net = lenet();
+  DataLoader train(random_images(160), {.batch_size = 16, .shuffle = true, .threads = GetParam()});
+  std::vector<int64_t> requests;
+  auto watch = std::make_shared<AfterStep>([&](Trainer&) { requests.push_back(memory_stats().system_requests); });
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.01, .momentum = 0.9}),
+                  {.epochs = 2, .progress = Progress::off, .callbacks = {watch}});
+  trainer.fit(train);
+  ASSERT_EQ(requests.size(), 20u);
+  EXPECT_THAT(std::vector<int64_t>(requests.begin() + 2, requests.end()), testing::Each(requests[1]));
+}
+
+INSTANTIATE_TEST_SUITE_P(Trainer, Steady, testing::Values(0, 1, 2));
+
+struct RunResult {
+  std::vector<double> weights;
+  std::vector<double> losses;
+};
+
+// Trains `small_net` for 4 epochs; when `stop_after` is given, the first process ends after that many steps (at the end
+// of the second epoch for 0) and a second one goes on from its checkpoint.
+RunResult run(std::optional<int64_t> stop_after, const std::string& checkpoint) {
+  const auto half = [](double progress) { return 1 - progress / 2; };
+  const auto fit = [&](bool resume) {
+    manual_seed(resume ? 77 : 5);  // a new process would draw other weights
+    Sequential net = small_net();
+    DataLoader train(random_images(50, 8), {.batch_size = 16, .shuffle = true, .seed = 1});
+    DataLoader test(random_images(30, 8, 6), {.batch_size = 16});
+    auto stop = std::make_shared<AfterStep>([&](Trainer& trainer) {
+      if (!resume && stop_after && trainer.step() == *stop_after) trainer.stop();
+    });
+    Trainer trainer(
+        net, SGD(net.parameters(), {.lr = 0.05, .momentum = 0.9}),
+        {.epochs = 4, .lr_schedule = half, .progress = Progress::off, .checkpoint = checkpoint, .callbacks = {stop}});
+    if (resume) trainer.resume(checkpoint);
+    const History history = trainer.fit(train, test);
+    RunResult result{numbers(net.state_dict()), {}};
+    for (const EpochStats& stats : history)
+      for (const double x : {stats.loss, stats.accuracy, stats.val_loss, stats.val_accuracy, stats.lr})
+        result.losses.push_back(x);
+    return result;
+  };
+  const RunResult first = fit(false);
+  return stop_after ? fit(true) : first;
+}
+
+TEST(Trainer, ResumesAtAnEpochBitForBit) {
+  const TemporaryFolder folder;
+  const RunResult whole = run(std::nullopt, folder / "a");
+  const RunResult resumed = run(8, folder / "b");  // 4 steps are an epoch
+  EXPECT_EQ(resumed.weights, whole.weights);
+  EXPECT_EQ(resumed.losses, whole.losses);
+  EXPECT_EQ(folder.count(), 2);
+}
+
+TEST(Trainer, ResumesInsideAnEpochBitForBit) {
+  const TemporaryFolder folder;
+  const RunResult whole = run(std::nullopt, folder / "a");
+  for (const int64_t step : {1, 6, 7}) {
+    const RunResult resumed = run(step, folder / "b");
+    EXPECT_EQ(resumed.weights, whole.weights) << "stopped after step " << step;
+    // The training loss of the cut epoch covers what was left of it; validation and later epochs are the same.
+    EXPECT_EQ(resumed.losses.size(), whole.losses.size());
+    EXPECT_EQ(resumed.losses.back(), whole.losses.back());
+  }
+}
+
+TEST(Trainer, ResumingACompleteRunDoesNothing) {
+  const TemporaryFolder folder;
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data());
+  const TrainerOptions options{
+      .epochs = 2, .loss = squared_error, .progress = Progress::off, .checkpoint = folder / "x"};
+  Trainer(net, SGD(net.parameters(), {.lr = 0.1}), options).fit(loader);
+  const std::vector<double> weights = numbers(net.state_dict());
+  Trainer again(net, SGD(net.parameters(), {.lr = 0.1}), options);
+  again.resume(folder / "x");
+  EXPECT_EQ(again.fit(loader).size(), 2u);
+  EXPECT_EQ(numbers(net.state_dict()), weights);
+  EXPECT_EQ(again.fit(loader).size(), 4u);  // without resume: two more
+}
+
+TEST(Trainer, RefusesAPositionBeyondTheLoader) {
+  const TemporaryFolder folder;
+  Sequential net = line_net(0.5);
+  const SGD sgd(net.parameters(), {.lr = 0.1});
+  save_checkpoint(folder / "x", net, sgd, {.batch = 5});
+  DataLoader loader(line_data());
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}), {.loss = squared_error, .progress = Progress::off});
+  trainer.resume(folder / "x");
+  EXPECT_THROW(trainer.fit(loader), ArgumentError);
+}
+
+TEST(Trainer, SchedulesTheLearningRate) {
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data(), {.batch_size = 2});
+  std::vector<double> progress, rates;
+  auto watch = std::make_shared<AfterStep>([&](Trainer& trainer) { rates.push_back(trainer.optimizer().lr()); });
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
+                  {.epochs = 2,
+                   .loss = squared_error,
+                   .lr_schedule =
+                       [&](double p) {
+                         progress.push_back(p);
+                         return 1 - p;
+                       },
+                   .progress = Progress::off,
+                   .callbacks = {watch}});
+  const History history = trainer.fit(loader);
+  EXPECT_THAT(progress, ElementsAre(0, 0.25, 0.5, 0.75));
+  EXPECT_THAT(rates, testing::Each(0.1));  // the optimizer's own rate is untouched between steps
+  EXPECT_EQ(history[0].lr, 0.1 * 0.75);
+  EXPECT_EQ(history[1].lr, 0.1 * 0.25);
+}
+
+class Recorder : public Callback {
+ public:
+  void on_fit_begin(Trainer&) override { add("fit"); }
+  void on_epoch_begin(Trainer& trainer) override { add("epoch " + std::to_string(trainer.epoch())); }
+  void on_step_begin(Trainer& trainer) override { add("step " + std::to_string(trainer.batch())); }
+  void on_step_end(Trainer& trainer) override { add("done " + std::to_string(trainer.batch())); }
+  void on_validation_begin(Trainer&) override { add("validation"); }
+  void on_epoch_end(Trainer& trainer, const EpochStats&) override { add("end " + std::to_string(trainer.epoch())); }
+  void on_fit_end(Trainer&) override { add("fit end"); }
+  void on_fit_failed(Trainer&) noexcept override { add("failed"); }
+  std::vector<std::string> events;
+
+ private:
+  void add(const std::string& event) { events.push_back(event); }
+};
+
+TEST(Trainer, CallsCallbacksInOrder) {
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data(), {.batch_size = 2});
+  auto recorder = std::make_shared<Recorder>();
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
+                  {.loss = squared_error, .progress = Progress::off, .callbacks = {recorder}});
+  trainer.fit(loader, loader);
+  EXPECT_THAT(recorder->events,
+              ElementsAre("fit", "epoch 0", "step 0", "done 1", "step 1", "done 2", "validation", "end 1", "fit end"));
+}
+
+TEST(Trainer, StopsAfterTheRunningStep) {
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data(), {.batch_size = 1});
+  auto recorder = std::make_shared<Recorder>();
+  auto stop = std::make_shared<AfterStep>([](Trainer& trainer) {
+    if (trainer.step() == 2) trainer.stop();
+  });
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.01}),
+                  {.loss = squared_error, .progress = Progress::off, .callbacks = {recorder, stop}});
+  EXPECT_TRUE(trainer.fit(loader).empty());
+  EXPECT_THAT(recorder->events, ElementsAre("fit", "epoch 0", "step 0", "done 1", "step 1", "done 2", "fit end"));
+  recorder->events.clear();
+  EXPECT_EQ(trainer.fit(loader).size(), 1u);  // goes on where it stopped
+  EXPECT_THAT(recorder->events, ElementsAre("fit", "epoch 0", "step 2", "done 3", "end 1", "fit end"));
+}
+
+TEST(Trainer, TellsCallbacksOfAFailure) {
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data());
+  auto recorder = std::make_shared<Recorder>();
+  auto fail = std::make_shared<AfterStep>([](Trainer&) { throw ArgumentError("test: no"); });
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
+                  {.loss = squared_error, .progress = Progress::off, .callbacks = {recorder, fail}});
+  EXPECT_THAT([&] { trainer.fit(loader); }, ThrowsMessage<ArgumentError>("test: no"));
+  EXPECT_EQ(recorder->events.back(), "failed");
+}
+
+// A metric of the user's: the largest output.
+class Largest : public Metric {
+ public:
+  std::string name() const override { return "largest"; }
+  void reset() override { value_ = -INFINITY; }
+  void update(const Tensor& output, const Tensor&) override { value_ = std::max(value_, max(output).item()); }
+  double value() const override { return value_; }
+
+ private:
+  double value_ = -INFINITY;
+};
+
+TEST(Trainer, GathersTheUsersMetrics) {
+  Sequential net = line_net(2);
+  const Tensor small = tensor({1, 2}, {2, 1});
+  DataLoader train(line_data(), {.batch_size = 1}), test(TensorDataset(small, small), {.batch_size = 1});
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0}),
+                  {.loss = squared_error, .metrics = {std::make_shared<Largest>()}, .progress = Progress::off});
+  const History history = trainer.fit(train, test);
+  EXPECT_EQ(history[0].metrics.at("largest"), 6);
+  EXPECT_EQ(history[0].val_metrics.at("largest"), 4);
+  EXPECT_EQ(trainer.evaluate(test).metrics.at("largest"), 4);
+}
+
+TEST(Trainer, RefusesBadOptions) {
+  Sequential net = line_net(0.5);
+  const auto make = [&](TrainerOptions options) { Trainer(net, SGD(net.parameters(), {.lr = 0.1}), options); };
+  EXPECT_THAT([&] { make({.epochs = -1}); }, ThrowsMessage<ArgumentError>("trainer: epochs is -1, expected >= 0"));
+  EXPECT_THAT([&] { make({.metrics = {nullptr}}); }, ThrowsMessage<ArgumentError>("trainer: a metric is null"));
+  EXPECT_THAT([&] { make({.callbacks = {nullptr}}); }, ThrowsMessage<ArgumentError>("trainer: a callback is null"));
+  EXPECT_THAT([&] { Trainer(net, std::shared_ptr<Optimizer>()); },
+              ThrowsMessage<ArgumentError>("trainer: optimizer is null"));
+}
+
+TEST(Trainer, ReportsWhatDoesNotFit) {
+  Sequential net = identity_net();
+  const auto fit = [&](const Tensor& inputs, const Tensor& labels) {
+    DataLoader loader(TensorDataset(inputs, labels));
+    Trainer(net, SGD(net.parameters(), {.lr = 0.1}), {.progress = Progress::off}).fit(loader);
+  };
+  const std::vector<double> before = numbers(net.state_dict());
+  EXPECT_THAT(
+      [&] {
+        fit(zeros({2, 3}), zeros({2}, {.dtype = DType::int64}));
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("[2, 3]")));
+  EXPECT_THAT(
+      [&] {
+        fit(zeros({2, 2}), full({2}, 2, {.dtype = DType::int64}));
+      },
+      ThrowsMessage<IndexError>(HasSubstr("2")));
+  EXPECT_THAT(
+      [&] {
+        fit(zeros({2, 2}), zeros({2, 2}, {.dtype = DType::int64}));
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("[2, 2]")));
+  EXPECT_THROW(fit(zeros({2, 2}), zeros({2})), DTypeError);
+  EXPECT_THROW(fit(zeros({0, 2}), zeros({0}, {.dtype = DType::int64})), ArgumentError);  // no data
+  EXPECT_EQ(numbers(net.state_dict()), before);
+}
+
+TEST(Trainer, FindsOutAtOnceThatTheCheckpointCannotBeWritten) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "file") << "in the way";
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data());
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
+                  {.loss = squared_error, .progress = Progress::off, .checkpoint = folder / "file/x"});
+  EXPECT_THROW(trainer.fit(loader), IoError);
+  EXPECT_EQ(trainer.step(), 0);
+}
+
+TEST(Trainer, MakesTheFolderOfTheCheckpoint) {
+  const TemporaryFolder folder;
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data());
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
+                  {.loss = squared_error, .progress = Progress::off, .checkpoint = folder / "runs/1/x"});
+  trainer.fit(loader);
+  EXPECT_TRUE(std::filesystem::exists(folder / "runs/1/x"));
+}
+
+}  // namespace
+}  // namespace dnn
