@@ -112,12 +112,14 @@ MemoryDesc describe_weight(const ConvProblem& p, dnnl_format_tag_t plain, dnnl_f
   return describe({p.groups, p.weight[0] / p.groups, p.weight[1], p.weight[2], p.weight[3]}, grouped);
 }
 
-Attributes post_operations(const PlanKey& key, const MemoryDesc& y) {
+// The addition is a sum with what the output holds before, so the addend is copied there first. (A binary operation
+// would spare the copy, but oneDNN 2.6's gives wrong results in several of its convolutions.)
+Attributes post_operations(const PlanKey& key) {
   Attributes attributes = make_attributes();
   dnnl_post_ops_t operations = nullptr;
   DNN_ONEDNN(dnnl_post_ops_create(&operations));
   const PostOps owner(operations);
-  if (key.add) DNN_ONEDNN(dnnl_post_ops_append_binary(operations, dnnl_binary_add, &y));
+  if (key.add) DNN_ONEDNN(dnnl_post_ops_append_sum(operations, 1.0f));
   if (key.relu) DNN_ONEDNN(dnnl_post_ops_append_eltwise(operations, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f));
   DNN_ONEDNN(dnnl_primitive_attr_set_post_ops(attributes.get(), operations));
   return attributes;
@@ -147,7 +149,7 @@ PrimitiveDesc describe_primitive(const PlanKey& key, LayoutPair layouts) {
       &operation, key.direction == Direction::forward && key.relu ? dnnl_forward_inference : dnnl_forward_training,
       dnnl_convolution_direct, &x, &weight, key.direction == Direction::backward_data ? nullptr : optional_bias, &y,
       stride, dilation, padding, padding));
-  if (key.direction == Direction::forward) return create(operation, post_operations(key, y), nullptr);
+  if (key.direction == Direction::forward) return create(operation, post_operations(key), nullptr);
   PrimitiveDesc forward = create(operation, make_attributes(), nullptr);
   if (!forward) return nullptr;
   if (key.direction == Direction::backward_data) {
@@ -160,25 +162,42 @@ PrimitiveDesc describe_primitive(const PlanKey& key, LayoutPair layouts) {
   return create(operation, make_attributes(), forward);
 }
 
-bool is_slow_reference(const PrimitiveDesc& desc) {
-  const char* name = nullptr;
-  DNN_ONEDNN(dnnl_primitive_desc_query(desc.get(), dnnl_query_impl_info_str, 0, &name));
-  return std::string_view(name).starts_with("ref");
+// Whether some window holds nothing but padding.
+bool has_empty_windows(const ConvProblem& p) {
+  const auto along = [](int64_t input, int64_t output, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
+    for (int64_t o = 0; o < output; ++o) {
+      bool empty = true;
+      for (int64_t tap = 0; tap < taps && empty; ++tap) {
+        const int64_t position = o * stride - padding + tap * dilation;
+        empty = position < 0 || position >= input;
+      }
+      if (empty) return true;
+    }
+    return false;
+  };
+  return along(p.input[2], p.output[2], p.weight[2], p.stride.h, p.padding.h, p.dilation.h) ||
+         along(p.input[3], p.output[3], p.weight[3], p.stride.w, p.padding.w, p.dilation.w);
 }
 
-// The primitive in the preferred layouts, unless oneDNN has only its plain loops there and a faster one elsewhere.
+// Plain loops are slow, and oneDNN 2.6's brgconv crashes in the ReLU of windows without input.
+bool is_usable(const PrimitiveDesc& desc, const ConvProblem& problem) {
+  const char* text = nullptr;
+  DNN_ONEDNN(dnnl_primitive_desc_query(desc.get(), dnnl_query_impl_info_str, 0, &text));
+  const std::string_view name = text;
+  return !name.starts_with("ref") && !(name.starts_with("brg") && has_empty_windows(problem));
+}
+
+// The primitive in the preferred layouts when it is usable, else in others; gemm in the plain layout takes anything.
 std::pair<PrimitiveDesc, LayoutPair> choose_primitive(const PlanKey& key) {
   const LayoutPair preferred = working_layouts(key.problem, key.x, key.direction);
-  std::pair<PrimitiveDesc, LayoutPair> slow{nullptr, preferred};
-  for (const LayoutPair layouts : {preferred, LayoutPair{Layout::channels_last, Layout::channels_last},
-                                   LayoutPair{Layout::plain, Layout::plain}}) {
+  constexpr LayoutPair plain{Layout::plain, Layout::plain};
+  for (const LayoutPair layouts : {preferred, LayoutPair{Layout::channels_last, Layout::channels_last}, plain}) {
     PrimitiveDesc desc = describe_primitive(key, layouts);
-    if (!desc) continue;
-    if (!is_slow_reference(desc)) return {std::move(desc), layouts};
-    if (!slow.first) slow = {std::move(desc), layouts};
+    if (desc && is_usable(desc, key.problem)) return {std::move(desc), layouts};
   }
-  if (!slow.first) DNN_ONEDNN(dnnl_unimplemented);
-  return slow;
+  PrimitiveDesc desc = describe_primitive(key, plain);
+  if (!desc) DNN_ONEDNN(dnnl_unimplemented);
+  return {std::move(desc), plain};
 }
 
 Plan make_plan(const PlanKey& key) {
@@ -197,7 +216,6 @@ Plan make_plan(const PlanKey& key) {
   plan.conv.bind(forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, plan.y);
   plan.conv.bind(forward || to_data ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_WEIGHTS, plan.packed_weight);
   if (key.bias) plan.conv.bind(forward ? DNNL_ARG_BIAS : DNNL_ARG_DIFF_BIAS, describe({p.output[1]}, dnnl_x));
-  if (key.add) plan.conv.bind(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, plan.y);
 
   const MemoryDesc outside_x = describe(p.input, key.x), outside_y = describe(p.output, key.y);
   if (to_data && (key.accumulate || !same_order(key.x, layouts.x, p.input))) {
@@ -240,18 +258,16 @@ struct Pieces {
   explicit Pieces(const Plan& plan) {
     const auto need = [](bool wanted, const MemoryDesc& desc) { return wanted ? Workspace::rounded(bytes_of(desc)) : 0; };
     const int64_t x_bytes = need(bool(plan.reorder_x), plan.x), y_bytes = need(bool(plan.reorder_y), plan.y);
-    const int64_t add_bytes = need(bool(plan.reorder_add), plan.y);
     const int64_t weight_bytes = need(bool(plan.reorder_weight), plan.packed_weight);
     const int64_t scratch_bytes = Workspace::rounded(plan.scratch_bytes());
-    workspace().reserve(x_bytes + y_bytes + add_bytes + weight_bytes + scratch_bytes);
+    workspace().reserve(x_bytes + y_bytes + weight_bytes + scratch_bytes);
     scratch = workspace().take(scratch_bytes);
-    x = workspace().take(x_bytes), y = workspace().take(y_bytes), add = workspace().take(add_bytes);
+    x = workspace().take(x_bytes), y = workspace().take(y_bytes);
     weight = workspace().take(weight_bytes);
   }
   void* scratch;
   void* x;
   void* y;
-  void* add;
   void* weight;
 };
 
@@ -268,6 +284,15 @@ void* written_to(const Executable& reorder, const Tensor& tensor, void* piece) {
 }
 void bring_out(const Executable& reorder, void* piece, const Tensor& tensor, void* scratch) {
   if (reorder) reorder.run({{DNNL_ARG_FROM, piece}, {DNNL_ARG_TO, detail::raw(tensor)}}, scratch);
+}
+
+// Puts the addend where the primitive sums it with its result.
+void copy_addend(const Plan& plan, const Tensor& add, void* to, void* scratch) {
+  if (plan.reorder_add) return plan.reorder_add.run({{DNNL_ARG_FROM, detail::raw(add)}, {DNNL_ARG_TO, to}}, scratch);
+  const float* const from = static_cast<const float*>(detail::raw(add));
+  float* const sums = static_cast<float*>(to);
+#pragma omp parallel for simd schedule(static)
+  for (int64_t i = 0; i < add.numel(); ++i) sums[i] = from[i];
 }
 
 }  // namespace
@@ -288,12 +313,12 @@ void forward(const ConvProblem& problem, const Tensor& x, const Tensor& weight, 
                                .bias = bias.defined(),
                                .relu = activation == Activation::relu});
   const Pieces pieces(plan);
+  void* const y = written_to(plan.reorder_y, out, pieces.y);
+  if (add.defined()) copy_addend(plan, add, y, pieces.scratch);
   plan.conv.run({{DNNL_ARG_SRC, brought_in(plan.reorder_x, x, pieces.x, pieces.scratch)},
                  {DNNL_ARG_WEIGHTS, packed(plan, weight, pieces.scratch)},
                  {DNNL_ARG_BIAS, bias.defined() ? detail::raw(bias) : nullptr},
-                 {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
-                  add.defined() ? brought_in(plan.reorder_add, add, pieces.add, pieces.scratch) : nullptr},
-                 {DNNL_ARG_DST, written_to(plan.reorder_y, out, pieces.y)}},
+                 {DNNL_ARG_DST, y}},
                 pieces.scratch);
   bring_out(plan.reorder_y, pieces.y, out, pieces.scratch);
 }
