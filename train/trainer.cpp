@@ -66,6 +66,7 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
   if (options_.seed && step_ == 0) manual_seed(*options_.seed);
   last_epoch_ = resumed_ ? std::max(options_.epochs, epoch_) : epoch_ + options_.epochs;
   resumed_ = stopped_ = false;
+  device_ = device_of(net_);  // it may have been moved since
   try {
     notify([&](Callback& callback) { callback.on_fit_begin(*this); });
     while (epoch_ < last_epoch_ && !stopped_) run_epoch(train, validation);

@@ -130,7 +130,8 @@ std::vector<double> trained(uint64_t seed, int threads) {
   manual_seed(seed);
   Sequential net = small_net();
   DataLoader train(random_images(50, 8), {.batch_size = 16, .shuffle = true, .seed = seed, .threads = threads});
-  Trainer trainer(net, Adam(net.parameters()), {.epochs = 3, .seed = seed, .progress = Progress::off});
+  Trainer trainer(net, Adam(net.parameters()),
+                  {.epochs = 3, .device = Device::cpu(), .seed = seed, .progress = Progress::off});
   trainer.fit(train);
   return numbers(net.state_dict());
 }

@@ -29,6 +29,11 @@
 
 namespace dnn {
 
+namespace detail {
+template <class O>
+concept AnOptimizer = std::derived_from<std::remove_reference_t<O>, Optimizer>;
+}  // namespace detail
+
 /// The factor on the learning rate, from the share of the run that is done, in [0, 1).
 using LrSchedule = std::function<double(double progress)>;
 
@@ -52,10 +57,10 @@ class Trainer {
   /// Keeps a reference to the net, and the optimizer itself when it is given as a temporary (or moved), else a
   /// reference. Moves the net to the device. Throws ArgumentError for less than 0 epochs or a null callback or metric;
   /// DeviceError.
-  template <class O>
-  requires std::derived_from<std::remove_reference_t<O>, Optimizer> Trainer(Layer& net, O&& optimizer,
-                                                                            TrainerOptions options = {})
+  template <detail::AnOptimizer O>
+  Trainer(Layer& net, O&& optimizer, TrainerOptions options = {})
       : Trainer(net, share(std::forward<O>(optimizer)), std::move(options)) {}
+  /// The same with an optimizer that others share; throws ArgumentError for a null pointer.
   Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOptions options = {});
   ~Trainer();
   Trainer(const Trainer&) = delete;
@@ -63,7 +68,7 @@ class Trainer {
 
   /// Trains for `epochs` epochs more, after `resume` until there are `epochs` in all. Returns the history of the whole
   /// run. Throws what the net, the loss, the loader and the callbacks throw, IoError for the checkpoint (also at once,
-  /// if it could not be written); net and optimizer are as the last completed step left them.
+  /// if it could not be written); weights and optimizer are as the last completed step left them.
   History fit(DataLoader& train);
   /// The same with an evaluation after each epoch.
   History fit(DataLoader& train, DataLoader& validation);
@@ -84,8 +89,11 @@ class Trainer {
   /// Ends `fit` after the running step; an epoch that is cut short is not in the history, the next `fit` goes on in it.
   void stop() { stopped_ = true; }
 
+  /// What is trained.
   Layer& net() { return net_; }
+  /// What trains it.
   Optimizer& optimizer() { return *optimizer_; }
+  /// The options, the loss filled in.
   const TrainerOptions& options() const { return options_; }
   /// Where the net lies.
   Device device() const { return device_; }
@@ -97,11 +105,13 @@ class Trainer {
   int64_t last_epoch() const { return last_epoch_; }
   /// Number of steps since the start of the run.
   int64_t step() const { return step_; }
-  /// Batches of the running epoch that are done, and all it has.
+  /// Batches of the running epoch that are done.
   int64_t batch() const { return batch_; }
+  /// Batches of the running epoch.
   int64_t batches() const { return batches_; }
-  /// Samples of the running epoch that are done, and all it has.
+  /// Samples of the running epoch that are done.
   int64_t samples() const { return samples_; }
+  /// Samples of the running epoch.
   int64_t epoch_samples() const { return epoch_samples_; }
   /// Training samples per second of the running epoch.
   double samples_per_second() const;
