@@ -35,6 +35,19 @@ std::byte* bytes_of(const Tensor& t) {
 
 size_t row_bytes(const Tensor& t) { return static_cast<size_t>(t.shape().without(0).numel()) * size_of(t.dtype()); }
 
+void check_destination(const Tensor& tensor, const Shape& shape, DType type, const std::string& name) {
+  if (tensor.defined() && tensor.shape() == shape && tensor.dtype() == type && tensor.device().is_cpu() &&
+      tensor.is_contiguous()) {
+    return;
+  }
+  throw ArgumentError(
+      fmt::format("{}: a batch to load into has {}, expected contiguous {} {} on cpu", name,
+                  tensor.defined() ? fmt::format("{}{} {} on {}", tensor.is_contiguous() ? "" : "strided ",
+                                                 name_of(tensor.dtype()), tensor.shape().str(), tensor.device().str())
+                                   : "no tensor",
+                  name_of(type), shape.str()));
+}
+
 }  // namespace detail
 
 namespace {
@@ -53,6 +66,7 @@ void put_row(const Tensor& value, Tensor& rows, int64_t row, int64_t count, int6
              const Dataset& dataset) {
   const Shape shape = value.shape().with(0, count);
   if (!rows.defined()) rows = empty(shape, {.dtype = value.dtype()});
+  if (row == 0) detail::check_destination(rows, shape, value.dtype(), dataset.name());
   if (rows.shape() != shape) {
     throw ShapeError(fmt::format("{}: the {} of sample {} is {}, in a batch of {}", dataset.name(), what, index,
                                  value.shape().str(), rows.shape().str()));
@@ -138,6 +152,7 @@ Batch TensorDataset::allocate(int64_t count) const {
 void TensorDataset::gather(std::span<const int64_t> indices, const Pass&, Batch& batch) const {
   if (!batch.input.defined()) batch = allocate(std::ssize(indices));
   const auto copy_rows = [&](const Tensor& from, const Tensor& to) {
+    detail::check_destination(to, from.shape().without(0).with(0, std::ssize(indices)), from.dtype(), name_);
     const size_t bytes = row_bytes(from);
     const std::byte* source = bytes_of(from);
     std::byte* destination = bytes_of(to);

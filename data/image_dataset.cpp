@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "data/bytes.h"
 #include "dnn/error.h"
 #include "dnn/ops/factory.h"
 
@@ -79,7 +80,10 @@ Batch ImageDataset::allocate(int64_t count) const {
 }
 
 void ImageDataset::gather(std::span<const int64_t> indices, const Pass&, Batch& batch) const {
-  if (!batch.input.defined()) batch = allocate(std::ssize(indices));
+  const int64_t count = std::ssize(indices);
+  if (!batch.input.defined()) batch = allocate(count);
+  detail::check_destination(batch.input, images_.shape().without(0).with(0, count), DType::float32, name_);
+  detail::check_destination(batch.target, {count}, DType::int64, name_);
   float* pixels = batch.input.data<float>();
   int64_t* label = batch.target.data<int64_t>();
   const int64_t image_size = images_.shape().without(0).numel();

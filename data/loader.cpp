@@ -41,6 +41,7 @@ class DataLoader::Iterator::Epoch {
 
   Slot& slot(int64_t batch) { return slots_[static_cast<size_t>(batch) % slots_.size()]; }
   std::span<const int64_t> indices(int64_t batch) const;
+  Batch take();
   void load();
   void schedule();
   void fill(int64_t batch);
@@ -149,28 +150,31 @@ void DataLoader::Iterator::Epoch::work(const std::stop_token& stop) {
   }
 }
 
+// The batch at the consumer's position, out of its slot.
+Batch DataLoader::Iterator::Epoch::take() {
+  if (workers_.empty()) fill(position_);
+  std::unique_lock lock(mutex_);
+  if (!workers_.empty()) filled_.wait(lock, [&] { return slot(position_).filled; });
+  Slot taken = std::exchange(slot(position_), {});
+  lock.unlock();
+  if (taken.error) std::rethrow_exception(taken.error);
+  return std::move(taken.batch);
+}
+
 // Makes the batch at the consumer's position the current one and lets the workers go on with a later one.
 void DataLoader::Iterator::Epoch::load() {
   if (at_end()) return;
-  Slot loaded;
-  if (workers_.empty()) {
-    fill(position_);
-    loaded = std::move(slot(position_));
-  } else {
-    std::unique_lock lock(mutex_);
-    filled_.wait(lock, [&] { return slot(position_).filled; });
-    loaded = std::exchange(slot(position_), {});
-  }
-  if (loaded.error) {
+  try {
+    current_ = take();
+    if (!options_.device.is_cpu()) {
+      current_ = {current_.input.to(options_.device), current_.target.to(options_.device)};
+    }
+    if (scheduled_ < end_) schedule();
+  } catch (...) {
     stop_workers();
     position_ = end_;
-    std::rethrow_exception(loaded.error);
+    throw;
   }
-  current_ = std::move(loaded.batch);
-  if (!options_.device.is_cpu()) {
-    current_ = {current_.input.to(options_.device), current_.target.to(options_.device)};
-  }
-  if (scheduled_ < end_) schedule();
 }
 
 void DataLoader::Iterator::Epoch::advance() {

@@ -82,6 +82,24 @@ TEST(Dataset, RejectsSamplesThatAreNotAlike) {
       ThrowsMessage<DTypeError>(HasSubstr("indices: the target of sample 3 is float32, in a batch of int64")));
 }
 
+TEST(Dataset, RejectsABatchThatDoesNotFit) {
+  const std::vector<int64_t> two{0, 1};
+  const auto expect_error = [&](const Dataset& data, Batch batch, const std::string& text) {
+    EXPECT_THAT([&] { data.gather(two, {}, batch); }, ThrowsMessage<ArgumentError>(HasSubstr(text)));
+  };
+  const Tensor labels = zeros({2}, {.dtype = DType::int64});
+  expect_error(Indices(4), {zeros({3, 2}), labels},
+               "indices: a batch to load into has float32 [3, 2] on cpu, expected contiguous float32 [2, 2] on cpu");
+  const TensorDataset tensors(zeros({4, 2}), zeros({4}));
+  expect_error(tensors, {zeros({2, 2}).t(), zeros({2})}, "tensors: a batch to load into has strided float32 [2, 2]");
+  expect_error(tensors, {zeros({2, 2}), labels}, "has int64 [2] on cpu, expected contiguous float32 [2] on cpu");
+  const ImageDataset images("d", zeros({4, 1, 2, 2}, {.dtype = DType::uint8}), zeros({4}, {.dtype = DType::int64}),
+                            {"a"});
+  expect_error(images, {zeros({1, 1, 2, 2}), labels}, "d: a batch to load into has float32 [1, 1, 2, 2]");
+  expect_error(images, {zeros({2, 1, 2, 2}), Tensor()},
+               "d: a batch to load into has no tensor, expected contiguous int64 [2]");
+}
+
 TEST(SharedDataset, TakesValuesAndPointers) {
   const SharedDataset value(Indices(3));
   EXPECT_EQ(value->size(), 3);

@@ -146,6 +146,35 @@ TEST(Loader, HasNothingAfterAnError) {
   EXPECT_THROW(at_once.begin(), IoError);
 }
 
+// Memory runs out where the consumer allocates, not in a worker.
+TEST(Loader, EndsWhenAllocationFails) {
+  class Failing : public Indices {
+   public:
+    using Indices::Indices;
+    Batch allocate(int64_t count) const override {
+      if (++*calls == failing) throw OutOfMemory("failing: no memory");
+      return Indices::allocate(count);
+    }
+    int failing = 0;
+    std::shared_ptr<int> calls = std::make_shared<int>(0);
+  };
+  for (int threads : {0, 1, 2}) {
+    for (int failing : {1, 2, 3, 6, 8}) {
+      Failing data(32);
+      data.failing = failing;
+      DataLoader loader(data, {.batch_size = 4, .threads = threads});
+      EXPECT_THROW(targets(loader), OutOfMemory);
+    }
+    Failing data(32);
+    data.failing = 6;
+    DataLoader loader(data, {.batch_size = 4, .threads = threads});
+    auto iterator = loader.begin();
+    EXPECT_THROW(while (iterator != loader.end())++ iterator, OutOfMemory);
+    EXPECT_TRUE(iterator == loader.end());
+    ++iterator;
+  }
+}
+
 TEST(Loader, CanBeLeftHalfWay) {
   Probe probe(1000);
   probe.delay = 100us;

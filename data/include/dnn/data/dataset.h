@@ -61,7 +61,8 @@ class Dataset {
   /// Tensors for a batch of that many samples, or undefined ones when their shapes are known only after loading.
   virtual Batch allocate(int64_t count) const;
   /// Loads samples into a batch from `allocate(indices.size())`, or into an empty one. Throws ShapeError or DTypeError
-  /// when they are not alike, and what `get` throws. Called from many threads at once.
+  /// when they are not alike, ArgumentError when the batch does not fit them, and what `get` throws. Called from many
+  /// threads at once.
   virtual void gather(std::span<const int64_t> indices, const Pass& pass, Batch& batch) const;
 
   /// The samples of these indices as a batch.
