@@ -18,31 +18,32 @@ constexpr size_t line_width = 80;
 // How all numbers of one tensor are written.
 class NumberFormat {
  public:
-  NumberFormat(DType type, const std::vector<double>& shown) : type_(type) {
-    double smallest = INFINITY, largest = 0;
-    for (double value : shown) {
+  NumberFormat(DType type, const std::vector<long double>& shown) : type_(type) {
+    long double smallest = INFINITY, largest = 0;
+    for (long double value : shown) {
       if (!std::isfinite(value)) continue;
       whole_ = whole_ && value == std::ceil(value);
       if (value == 0) continue;
       smallest = std::min(smallest, std::abs(value));
       largest = std::max(largest, std::abs(value));
     }
-    if (largest > 0)
-      scientific_ = largest / smallest > 1000 || largest > 1e8 || (!whole_ && smallest < 1e-4);
-    if (whole_ && largest > 0) scientific_ = largest / smallest > 1000 ? largest > 1e5 : largest > 1e8;
-    for (double value : shown) width_ = std::max(width_, text(value).size());
+    if (largest > 0) scientific_ = largest / smallest > 1000 || largest > 1e8 || (!whole_ && smallest < 1e-4);
+    // NaN and infinities do not widen the column.
+    for (long double value : shown)
+      if (!is_floating(type) || (std::isfinite(value) && value != 0)) width_ = std::max(width_, text(value).size());
   }
 
-  std::string padded(double value) const { return fmt::format("{:>{}}", text(value), width_); }
+  std::string padded(long double value) const { return fmt::format("{:>{}}", text(value), width_); }
 
  private:
-  std::string text(double value) const {
+  std::string text(long double value) const {
     if (type_ == DType::boolean) return value != 0 ? "True" : "False";
     if (!is_floating(type_)) return fmt::format("{}", static_cast<int64_t>(value));
-    if (!std::isfinite(value)) return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-    if (scientific_) return fmt::format("{:.4e}", value);
-    if (whole_) return fmt::format("{:.0f}.", value);
-    return fmt::format("{:.4f}", value);
+    const double x = static_cast<double>(value);
+    if (!std::isfinite(x)) return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
+    if (scientific_) return fmt::format("{:.4e}", x);
+    if (whole_) return fmt::format("{:.0f}.", x);
+    return fmt::format("{:.4f}", x);
   }
 
   DType type_;
@@ -56,8 +57,10 @@ std::vector<int64_t> positions(int64_t size, bool shorten) {
   std::vector<int64_t> list;
   for (int64_t i = 0; i < size; ++i) {
     const bool hidden = shorten && size > 2 * edge_items && i >= edge_items && i < size - edge_items;
-    if (!hidden) list.push_back(i);
-    else if (list.back() != -1) list.push_back(-1);
+    if (!hidden)
+      list.push_back(i);
+    else if (list.back() != -1)
+      list.push_back(-1);
   }
   return list;
 }
@@ -66,12 +69,14 @@ class Printer {
  public:
   explicit Printer(const Tensor& t) : shape_(t.shape()), shorten_(t.numel() > summarize_above) {
     const Tensor host = t.to(Device::cpu());
-    // int64 keeps its digits only as int64.
-    if (t.dtype() == DType::int64)
-      for (int64_t value : host.to_vector<int64_t>()) values_.push_back(static_cast<double>(value));
-    else
-      values_ = host.to(DType::float64).to_vector<double>();
-    std::vector<double> shown;
+    if (t.dtype() == DType::int64) {
+      const auto values = host.to_vector<int64_t>();
+      values_.assign(values.begin(), values.end());
+    } else {
+      const auto values = host.to(DType::float64).to_vector<double>();
+      values_.assign(values.begin(), values.end());
+    }
+    std::vector<long double> shown;
     collect(0, 0, shown);
     format_.emplace_back(t.dtype(), shown);
   }
@@ -85,7 +90,7 @@ class Printer {
     return product;
   }
 
-  void collect(int64_t dim, int64_t offset, std::vector<double>& shown) const {
+  void collect(int64_t dim, int64_t offset, std::vector<long double>& shown) const {
     if (dim == shape_.rank()) return shown.push_back(values_[static_cast<size_t>(offset)]);
     for (int64_t i : positions(shape_[dim], shorten_))
       if (i >= 0) collect(dim + 1, offset + i * inner(dim), shown);
@@ -102,9 +107,10 @@ class Printer {
       if (!first && last && column + item.size() + 3 <= line_width) {
         out += ", ", column += 2;
       } else if (!first) {
-        out += last ? "," : "," + std::string(static_cast<size_t>(shape_.rank() - 1 - dim), '\n');
-        if (last) out += '\n';
-        out += std::string(indent + 1, ' '), column = indent + 1;
+        // A blank line more for every dimension around the two innermost.
+        out += ',';
+        out.append(last ? 1 : static_cast<size_t>(shape_.rank() - 1 - dim), '\n');
+        out.append(indent + 1, ' '), column = indent + 1;
       }
       out += item, column += item.size();
       first = false;
@@ -114,7 +120,7 @@ class Printer {
 
   Shape shape_;
   bool shorten_;
-  std::vector<double> values_;
+  std::vector<long double> values_;  // which holds every int64 and every double
   std::vector<NumberFormat> format_;
 };
 

@@ -13,17 +13,23 @@ Shape::Shape(std::span<const int64_t> sizes) {
 
 int64_t Shape::at(int64_t dim) const {
   if (rank_ == 0)
-    throw IndexError(fmt::format("shape: dimension {} is out of range, expected none: a scalar has no dimensions", dim));
+    throw IndexError(
+        fmt::format("shape: dimension {} is out of range, expected none: a scalar has no dimensions", dim));
   return sizes_[static_cast<size_t>(detail::check_dim("shape", dim, rank_))];
 }
 
 int64_t Shape::numel() const {
-  int64_t product = 1;
+  bool none = false;
   for (int64_t size : *this) {
-    if (size < 0) throw ShapeError(fmt::format("shape: size {} is negative, expected 0 or more (shape {})", size, str()));
+    if (size < 0)
+      throw ShapeError(fmt::format("shape: size {} is negative, expected 0 or more (shape {})", size, str()));
+    none = none || size == 0;
+  }
+  if (none) return 0;  // however large the other sizes are
+  int64_t product = 1;
+  for (int64_t size : *this)
     if (__builtin_mul_overflow(product, size, &product))
       throw ShapeError(fmt::format("shape: the number of elements exceeds 64 bits (shape {})", str()));
-  }
   return product;
 }
 
@@ -62,7 +68,8 @@ Strides contiguous_strides(const Shape& shape) {
   int64_t stride = 1;
   for (int64_t d = shape.rank() - 1; d >= 0; --d) {
     strides[d] = stride;
-    stride *= std::max<int64_t>(shape[d], 1);
+    // Beyond 64 bits only beside a size of 0, where no stride matters.
+    static_cast<void>(__builtin_mul_overflow(stride, std::max<int64_t>(shape[d], 1), &stride));
   }
   return strides;
 }
@@ -75,9 +82,9 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* where) {
   for (int64_t d = 0; d < shorter.rank(); ++d) {
     const int64_t x = longer[d + shift], y = shorter[d];
     if (x != y && x != 1 && y != 1)
-      throw ShapeError(fmt::format(
-          "{}: shapes {} and {} do not broadcast, sizes must be equal or 1 counted from the last dimension", where,
-          a, b));
+      throw ShapeError(
+          fmt::format("{}: shapes {} and {} do not broadcast, sizes must be equal or 1 counted from the last dimension",
+                      where, a, b));
     result[d + shift] = x == 1 ? y : x;
   }
   return result;

@@ -20,9 +20,9 @@ TensorImpl& Access::impl(const Tensor& t) {
 namespace {
 
 bool is_row_major(const Shape& shape, const Strides& strides) {
+  if (shape.numel() == 0) return true;
   int64_t expected = 1;
   for (int64_t d = shape.rank() - 1; d >= 0; --d) {
-    if (shape[d] == 0) return true;
     if (shape[d] != 1 && strides[d] != expected) return false;
     expected *= shape[d];
   }

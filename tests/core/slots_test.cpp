@@ -1,0 +1,99 @@
+// No kernel slot stays empty without a reason that stands here.
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "core/kernels/all.h"
+#include "core/kernels/runtime.h"
+#include "dnn/ops.h"
+#include "tests/harness/errors.h"
+
+namespace dnn {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::IsSubsetOf;
+
+// A fused kernel may be missing: core composes the plain ones.
+const std::set<std::string> fused{"conv2d_fused", "linear_fused"};
+
+// Slots that `cuda` does not fill yet, each with the reason.
+const std::map<std::string, std::string> without_cuda{
+    {"conv2d_layout", "convolution comes with cuDNN"},
+    {"conv2d_forward", "convolution comes with cuDNN"},
+    {"conv2d_backward_data", "convolution comes with cuDNN"},
+    {"conv2d_backward_weight", "convolution comes with cuDNN"},
+    {"channel_sum", "convolution comes with cuDNN"},
+    {"gemm", "products come with cuBLASLt"},
+    {"max_pool2d_forward", "pooling comes with convolution"},
+    {"max_pool2d_backward", "pooling comes with convolution"},
+    {"avg_pool2d_forward", "pooling comes with convolution"},
+    {"avg_pool2d_backward", "pooling comes with convolution"},
+    {"batch_norm_train", "normalisation comes with convolution"},
+    {"batch_norm_infer", "normalisation comes with convolution"},
+    {"batch_norm_backward", "normalisation comes with convolution"},
+};
+
+std::set<std::string> empty_slots(Device device) {
+  detail::ensure_installed();
+  std::set<std::string> names;
+  kernel::visit_all_slots([&](const auto& slot) {
+    if (!slot.filled(device) && !fused.contains(slot.name())) names.insert(slot.name());
+  });
+  return names;
+}
+
+TEST(Slots, TheCpuFillsAll) { EXPECT_THAT(empty_slots(Device::cpu()), IsEmpty()); }
+
+TEST(Slots, CudaFillsAllButThoseListed) {
+#ifndef DNN_HAS_CUDA
+  GTEST_SKIP() << "built without CUDA";
+#endif
+  std::set<std::string> allowed;
+  for (const auto& [name, reason] : without_cuda) allowed.insert(name);
+  const std::set<std::string> empty = empty_slots(Device::cuda());
+  EXPECT_THAT(empty, IsSubsetOf(allowed));
+  for (const std::string& name : allowed)
+    EXPECT_TRUE(empty.contains(name)) << name << " is filled: take it off the list";
+}
+
+TEST(Slots, AnEmptyOneThrows) {
+  static constinit kernel::Slot<void(int)> lonely{"roi_align"};
+  EXPECT_ERROR(lonely[Device::cuda()](1), DeviceError, "roi_align: no kernel for cuda:0");
+  EXPECT_ERROR(lonely[Device::cpu()](1), DeviceError, "roi_align: no kernel for cpu");
+  lonely.set(DeviceType::cpu, [](int) {});
+  lonely[Device::cpu()](1);
+  EXPECT_FALSE(lonely.filled(Device::cuda()));
+}
+
+// Without the fused kernels the composition must give the same.
+TEST(Slots, AnEmptyFusedSlotMeansTheComposition) {
+  detail::ensure_installed();
+  const auto run = [] {
+    manual_seed(1);
+    const Tensor x = randn({2, 3, 5, 5}), w = randn({4, 3, 3, 3}, {.requires_grad = true}), b = randn({4});
+    const Tensor add = randn({2, 4, 3, 3});
+    const Tensor y = conv2d(x, w, b, {.activation = Activation::relu, .add = add});
+    const Tensor v = randn({6, 36}, {.requires_grad = true});
+    const Tensor z = linear(y.flatten(), v, randn({6}), {.activation = Activation::relu, .add = randn({2, 6})});
+    z.sum().backward();
+    std::vector<float> all = z.to_vector<float>();
+    for (const Tensor& t : {w.grad(), v.grad()})
+      for (float value : t.to_vector<float>()) all.push_back(value);
+    return all;
+  };
+  const auto fused_results = run();
+  const auto conv = kernel::conv2d_fused.filled(Device::cpu()) ? kernel::conv2d_fused[Device::cpu()] : nullptr;
+  const auto linear = kernel::linear_fused.filled(Device::cpu()) ? kernel::linear_fused[Device::cpu()] : nullptr;
+  kernel::conv2d_fused.set(DeviceType::cpu, nullptr);
+  kernel::linear_fused.set(DeviceType::cpu, nullptr);
+  const auto composed_results = run();
+  kernel::conv2d_fused.set(DeviceType::cpu, conv);
+  kernel::linear_fused.set(DeviceType::cpu, linear);
+  EXPECT_THAT(composed_results, ::testing::Pointwise(::testing::FloatNear(1e-4f), fused_results));
+}
+
+}  // namespace
+}  // namespace dnn
