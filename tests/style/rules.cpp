@@ -41,7 +41,7 @@ const std::vector<Library>& libraries() {
       {"the sanitizers", std::regex("sanitizer/.*"), {"tests"}},
       {"the names of types", std::regex("cxxabi\\.h"), {"core", "cuda", "layers", "tests"}},
       {"the operating system",
-       std::regex("(sys|linux)/.*|unistd\\.h|fcntl\\.h|dirent\\.h|poll\\.h|pthread\\.h|sched\\.h|"
+       std::regex("(sys|linux)/.*|unistd\\.h|fcntl\\.h|dirent\\.h|poll\\.h|pthread\\.h|spawn\\.h|sched\\.h|"
                   "signal\\.h|termios\\.h|pwd\\.h|execinfo\\.h|dlfcn\\.h"),
        {"core", "cuda", "data", "interop", "train", "tests"}},
   };
