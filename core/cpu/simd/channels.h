@@ -61,11 +61,15 @@ struct Reduction {
 };
 inline constexpr int64_t chunk_rows = 256;
 
-// Calls chunk(accumulator, offset, rows, stride, lanes) for all chunks of a task: `lanes` neighbours at offset,
-// offset + stride, ... For plain layouts the lanes are neighbouring pixels of the one channel.
-template <class Chunk>
+// Neighbouring elements at offset, offset + stride, ...: `rows` times `lanes` of them.
+struct Chunk {
+  int64_t offset, rows, stride, lanes;
+};
+
+// Calls visit(chunk) for all chunks of a task. For plain layouts the lanes are neighbouring pixels of the one channel.
+template <class Visit>
 [[gnu::always_inline]] inline void visit_chunks(const Channels& view, const Reduction& split, int64_t tile,
-                                                int64_t part, const Chunk& chunk) {
+                                                int64_t part, const Visit& visit) {
   const int64_t block = tile / split.tiles_per_block, lane = tile % split.tiles_per_block * most_lanes;
   const int64_t end = smaller((part + 1) * split.part_rows, view.rows());
   for (int64_t row = part * split.part_rows; row < end;) {
@@ -75,13 +79,13 @@ template <class Chunk>
     if (view.width == 1) {
       const int64_t even = run / most_lanes;
       for (int64_t i = 0; i < even; i += chunk_rows) {
-        chunk(offset + i * most_lanes, smaller(chunk_rows, even - i), most_lanes, most_lanes);
+        visit(Chunk{offset + i * most_lanes, smaller(chunk_rows, even - i), most_lanes, most_lanes});
       }
-      if (even * most_lanes < run) chunk(offset + even * most_lanes, 1, most_lanes, run - even * most_lanes);
+      if (even * most_lanes < run) visit(Chunk{offset + even * most_lanes, 1, most_lanes, run - even * most_lanes});
     } else {
       const int64_t lanes = smaller(most_lanes, view.width - lane);
       for (int64_t i = 0; i < run; i += chunk_rows) {
-        chunk(offset + i * view.width, smaller(chunk_rows, run - i), view.width, lanes);
+        visit(Chunk{offset + i * view.width, smaller(chunk_rows, run - i), view.width, lanes});
       }
     }
     row += run;
@@ -96,10 +100,10 @@ inline Tensor cleared(int64_t doubles) {
   return result;
 }
 
-// sums[c * quantities + q] = sum over the rows of the q-th value of every element of channel c. `add_row(offset, lanes,
-// sums)` adds the values of `lanes` (a Lanes type and a number) neighbours to the arrays sums[q][lane].
-template <class C, int quantities, class AddRow>
-void sum_channels(const Channels& view, double* sums, const AddRow& add_row) {
+// sums[c * quantities + q] = sum over the rows of the q-th value of every element of channel c. `add(lanes type, chunk,
+// channel, sums)` adds the values of a chunk to the arrays sums[q][lane]; the channel is that of the first lane.
+template <class C, int quantities, class Add>
+void sum_channels(const Channels& view, double* sums, const Add& add) {
   const Reduction split(view);
   constexpr int64_t size = quantities * most_lanes;
   const Tensor memory = cleared(split.tiles * split.parts * size);
@@ -107,16 +111,17 @@ void sum_channels(const Channels& view, double* sums, const AddRow& add_row) {
   parallel(split.tiles * split.parts, view.numel(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       double* const to = partial + task * size;
-      visit_chunks(view, split, task / split.parts, task % split.parts,
-                   [&](int64_t offset, int64_t rows, int64_t stride, int64_t lanes) {
-                     with_lanes(lanes, [&](auto fixed) {
-                       C chunk[quantities][most_lanes] = {};
-                       for (int64_t row = 0; row < rows; ++row) add_row(offset + row * stride, fixed, lanes, chunk);
-                       for (int q = 0; q < quantities; ++q) {
-                         for (int64_t j = 0; j < lanes; ++j) to[q * most_lanes + j] += static_cast<double>(chunk[q][j]);
-                       }
-                     });
-                   });
+      const int64_t tile = task / split.parts;
+      const int64_t channel = tile / split.tiles_per_block * view.width + tile % split.tiles_per_block * most_lanes;
+      visit_chunks(view, split, tile, task % split.parts, [&](const Chunk& chunk) {
+        with_lanes(chunk.lanes, [&](auto fixed) {
+          C chunk_sums[quantities][most_lanes] = {};
+          add(fixed, chunk, channel, chunk_sums);
+          for (int q = 0; q < quantities; ++q) {
+            for (int64_t j = 0; j < chunk.lanes; ++j) to[q * most_lanes + j] += static_cast<double>(chunk_sums[q][j]);
+          }
+        });
+      });
     }
   });
   for (int64_t tile = 0; tile < split.tiles; ++tile) {

@@ -6,21 +6,48 @@
 
 #include "core/cpu/simd/channels.h"
 #include "core/kernels/norm.h"
-#include "dnn/random.h"
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 inline constexpr int64_t dropout_tile = 64;
+inline constexpr int64_t philox_batch = 16;
 
-// words[i] = random word of element `first + i`, for i < count <= dropout_tile; returns where word 0 is.
-[[gnu::always_inline]] inline const uint32_t* draw_words(uint64_t seed, uint64_t stream, int64_t first, int64_t count,
-                                                         uint32_t (&buffer)[dropout_tile + 8]) {
-  const int64_t first_block = first / 4, blocks = ceil_div(first + count, 4) - first_block;
-  for (int64_t b = 0; b < blocks; ++b) {
-    const auto words = philox(seed, stream, static_cast<uint64_t>(first_block + b));
-    for (int64_t k = 0; k < 4; ++k) buffer[4 * b + k] = words[static_cast<size_t>(k)];
+// dnn::philox of a batch of neighbouring counters, turned inside out so that the rounds vectorise:
+// words[4 * b + k] = philox(seed, stream, first + b)[k].
+inline void philox_blocks(uint64_t seed, uint64_t stream, uint64_t first, uint32_t* words) {
+  uint32_t c0[philox_batch], c1[philox_batch], c2[philox_batch], c3[philox_batch];
+  for (int b = 0; b < philox_batch; ++b) {
+    const uint64_t counter = first + static_cast<uint64_t>(b);
+    c0[b] = static_cast<uint32_t>(counter), c1[b] = static_cast<uint32_t>(counter >> 32);
+    c2[b] = static_cast<uint32_t>(stream), c3[b] = static_cast<uint32_t>(stream >> 32);
   }
-  return buffer + first % 4;
+  uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
+  for (int round = 0; round < 10; ++round) {
+#pragma omp simd
+    for (int b = 0; b < philox_batch; ++b) {
+      const uint64_t p0 = uint64_t{0xD2511F53u} * c0[b], p1 = uint64_t{0xCD9E8D57u} * c2[b];
+      c0[b] = static_cast<uint32_t>(p1 >> 32) ^ c1[b] ^ k0;
+      c2[b] = static_cast<uint32_t>(p0 >> 32) ^ c3[b] ^ k1;
+      c1[b] = static_cast<uint32_t>(p1);
+      c3[b] = static_cast<uint32_t>(p0);
+    }
+    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+  }
+  for (int b = 0; b < philox_batch; ++b) {
+    words[4 * b] = c0[b], words[4 * b + 1] = c1[b], words[4 * b + 2] = c2[b], words[4 * b + 3] = c3[b];
+  }
+}
+
+// Room for the words of a tile that starts within a block of four.
+using Words = uint32_t[dropout_tile + 4 * philox_batch];
+
+// Random words of the elements first ... first + count - 1, count <= dropout_tile; returns where the first one is.
+inline const uint32_t* draw_words(uint64_t seed, uint64_t stream, int64_t first, int64_t count, Words& words) {
+  const int64_t first_block = first / 4, blocks = ceil_div(first + count, 4) - first_block;
+  for (int64_t b = 0; b < blocks; b += philox_batch) {
+    philox_blocks(seed, stream, static_cast<uint64_t>(first_block + b), words + 4 * b);
+  }
+  return words + first % 4;
 }
 
 template <class C>
@@ -33,7 +60,7 @@ struct Mask {
 // Elements first ... first + count - 1, which lie `stride` apart at x and out.
 template <bool accumulate, class T>
 void dropout_run(const Mask<Compute<T>>& mask, int64_t first, int64_t count, const T* x, T* out, int64_t stride) {
-  uint32_t buffer[dropout_tile + 8];
+  Words buffer;
   const uint32_t* const words = draw_words(mask.seed, mask.stream, first, count, buffer);
   if (stride == 1) {
 #pragma omp simd

@@ -30,23 +30,24 @@ struct Moments {
 };
 
 template <class T, class Fixed>
-void chunk_moments(Fixed, const T* x, int64_t rows, int64_t stride, int64_t lane_count, Moments* moments) {
+void chunk_moments(Fixed, const T* x, const Chunk& chunk, Moments* moments) {
   using C = Compute<T>;
-  const int64_t lanes = Fixed::of(lane_count);
+  const int64_t lanes = Fixed::of(chunk.lanes);
+  const T* const first = x + chunk.offset;
   C sum[most_lanes] = {}, squares[most_lanes] = {}, mean[most_lanes] = {};
-  for (int64_t row = 0; row < rows; ++row) {
+  for (int64_t row = 0; row < chunk.rows; ++row) {
 #pragma omp simd
-    for (int64_t j = 0; j < lanes; ++j) sum[j] += load(x, row * stride + j);
+    for (int64_t j = 0; j < lanes; ++j) sum[j] += load(first, row * chunk.stride + j);
   }
-  for (int64_t j = 0; j < lanes; ++j) mean[j] = sum[j] / static_cast<C>(rows);
-  for (int64_t row = 0; row < rows; ++row) {
+  for (int64_t j = 0; j < lanes; ++j) mean[j] = sum[j] / static_cast<C>(chunk.rows);
+  for (int64_t row = 0; row < chunk.rows; ++row) {
 #pragma omp simd
     for (int64_t j = 0; j < lanes; ++j) {
-      const C deviation = load(x, row * stride + j) - mean[j];
+      const C deviation = load(first, row * chunk.stride + j) - mean[j];
       squares[j] += deviation * deviation;
     }
   }
-  for (int64_t j = 0; j < lanes; ++j) moments[j].merge(static_cast<double>(rows), mean[j], squares[j]);
+  for (int64_t j = 0; j < lanes; ++j) moments[j].merge(static_cast<double>(chunk.rows), mean[j], squares[j]);
 }
 
 // moments[c] of every channel, which start cleared.
@@ -57,12 +58,9 @@ void channel_moments(const Channels& view, const T* x, Moments* moments) {
   Moments* const partial = static_cast<Moments*>(detail::raw(memory));
   parallel(split.tiles * split.parts, view.numel(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      visit_chunks(view, split, task / split.parts, task % split.parts,
-                   [&](int64_t offset, int64_t rows, int64_t stride, int64_t lanes) {
-                     with_lanes(lanes, [&](auto fixed) {
-                       chunk_moments(fixed, x + offset, rows, stride, lanes, partial + task * most_lanes);
-                     });
-                   });
+      visit_chunks(view, split, task / split.parts, task % split.parts, [&](const Chunk& chunk) {
+        with_lanes(chunk.lanes, [&](auto fixed) { chunk_moments(fixed, x, chunk, partial + task * most_lanes); });
+      });
     }
   });
   for (int64_t tile = 0; tile < split.tiles; ++tile) {
@@ -180,6 +178,25 @@ template <bool masked, class T>
   return load(y, i) > Compute<T>(0) ? g : Compute<T>(0);
 }
 
+// Adds g and g (x - mean) of a chunk to sums[0] and sums[1]; in a plain one all lanes are of one channel.
+template <bool masked, class T, class Fixed>
+void add_gradients(Fixed, const Chunk& chunk, const T* grad, const T* x, const T* y, const Parameter<T>* means,
+                   bool one_channel, Compute<T> (&sums)[2][most_lanes]) {
+  using C = Compute<T>;
+  const int64_t lanes = Fixed::of(chunk.lanes);
+  C mean[most_lanes];
+  for (int64_t j = 0; j < lanes; ++j) mean[j] = means[one_channel ? 0 : j];
+  for (int64_t row = 0; row < chunk.rows; ++row) {
+    const int64_t first = chunk.offset + row * chunk.stride;
+#pragma omp simd
+    for (int64_t j = 0; j < lanes; ++j) {
+      const C value = gradient<masked>(grad, y, first + j);
+      sums[0][j] += value;
+      sums[1][j] += value * (load(x, first + j) - mean[j]);
+    }
+  }
+}
+
 // Per channel what the input's gradient is made of: factor * (g - constant - (x - mean) * slope).
 template <class C>
 struct InputGradient {
@@ -226,21 +243,9 @@ void batch_norm_backward_of(const Tensor& grad, const Tensor& x, const Tensor& y
   const Tensor sum_memory = cleared(channels * 2);
   double* const sums = pointer<double>(sum_memory);
   if (out.weight.defined() || out.bias.defined() || (out.input.defined() && training)) {
-    // A chunk's offset tells its channels; all lanes of a plain one are the same channel.
-    sum_channels<C, 2>(
-        view,
-        sums, [&](int64_t i, auto fixed, int64_t lane_count, C(&to)[2][most_lanes]) __attribute__((always_inline)) {
-          const int64_t lanes = fixed.of(lane_count);
-          const int64_t block = i / (view.pixels * view.width) % view.blocks;
-          const P* const m = means + block * view.width + i % view.width;
-          const int64_t step = view.width == 1 ? 0 : 1;
-#pragma omp simd
-          for (int64_t j = 0; j < lanes; ++j) {
-            const C value = gradient<masked>(g, ys, i + j);
-            to[0][j] += value;
-            to[1][j] += value * (load(xs, i + j) - m[j * step]);
-          }
-        });
+    sum_channels<C, 2>(view, sums, [&](auto fixed, const Chunk& chunk, int64_t channel, auto& to) {
+      add_gradients<masked>(fixed, chunk, g, xs, ys, means + channel, view.width == 1, to);
+    });
   }
   const auto write = [&](const Tensor& to, bool accumulate, auto&& value) {
     if (!to.defined()) return;
@@ -302,15 +307,13 @@ inline void channel_sum(const Tensor& x, const Tensor& out, bool accumulate) {
     const Tensor memory = cleared(view.count());
     double* const sums = pointer<double>(memory);
     const T* const from = pointer<T>(x);
-    if (x.numel() > 0) {
-      sum_channels<C, 1>(
-          view,
-          sums, [&](int64_t i, auto fixed, int64_t lane_count, C(&to)[1][most_lanes]) __attribute__((always_inline)) {
-            const int64_t lanes = fixed.of(lane_count);
+    sum_channels<C, 1>(view, sums, [&](auto fixed, const Chunk& chunk, int64_t, auto& to) {
+      const int64_t lanes = fixed.of(chunk.lanes);
+      for (int64_t row = 0; row < chunk.rows; ++row) {
 #pragma omp simd
-            for (int64_t j = 0; j < lanes; ++j) to[0][j] += load(from, i + j);
-          });
-    }
+        for (int64_t j = 0; j < lanes; ++j) to[0][j] += load(from, chunk.offset + row * chunk.stride + j);
+      }
+    });
     T* const to = pointer<T>(out);
     for (int64_t c = 0; c < view.count(); ++c) {
       store(to, c, static_cast<C>(sums[c] + (accumulate ? static_cast<double>(load(to, c)) : 0.0)));

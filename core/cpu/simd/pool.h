@@ -154,12 +154,14 @@ void max_pool_backward_row(Fixed, const kernel::PoolProblem& p, const T* grad, c
       corner[(winner / p.kernel.w * p.input[3] + winner % p.kernel.w) * plane.width] += grad[from];
       continue;
     }
+    int32_t winner[most_lanes];
+    for (int64_t j = 0; j < lanes; ++j) winner[j] = winners[from + j];
     for (int64_t r = window.r_begin; r < window.r_end; ++r) {
       for (int64_t s = window.s_begin; s < window.s_end; ++s) {
         T* const to = corner + (r * p.input[3] + s) * plane.width;
-        const Winner position = static_cast<Winner>(r * p.kernel.w + s);
+        const int32_t position = static_cast<int32_t>(r * p.kernel.w + s);
 #pragma omp simd
-        for (int64_t j = 0; j < lanes; ++j) to[j] += winners[from + j] == position ? grad[from + j] : T(0);
+        for (int64_t j = 0; j < lanes; ++j) to[j] += winner[j] == position ? grad[from + j] : T(0);
       }
     }
   }
