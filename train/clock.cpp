@@ -1,3 +1,5 @@
+// The clock of the system, and the one tests wind by hand.
+
 #include "dnn/train/clock.h"
 
 #include <chrono>

@@ -67,6 +67,12 @@ std::string epoch_text(int64_t epoch, int64_t last) {
   return fmt::format("epoch {:>{}}/{}", epoch, total.size(), total);
 }
 
+// "  64/3000", as wide for each step.
+std::string progress_of(int64_t samples, int64_t all) {
+  const std::string total = std::to_string(all);
+  return fmt::format("{:>{}}/{}", samples, total.size(), total);
+}
+
 struct Part {
   std::string text;
   int rank;  // 0 stays on the narrowest terminal
@@ -146,7 +152,7 @@ void Progress::draw(const Trainer& trainer, bool validating) {
   const int64_t left = trainer.epoch_samples() - trainer.samples();
   std::vector<Part> parts{{epoch_text(trainer.epoch() + 1, trainer.last_epoch()), 0},
                           {fmt::format("{:3.0f} %", std::floor(100 * share)), 1},
-                          {fmt::format("{}/{}", trainer.samples(), trainer.epoch_samples()), 5}};
+                          {progress_of(trainer.samples(), trainer.epoch_samples()), 5}};
   if (rate > 0) parts.push_back({speed(rate), 6});
   if (validating)
     parts.push_back({"validating", 2});
