@@ -2,25 +2,22 @@
 #pragma once
 
 #include "core/cpu/simd/copy.h"
-#include "core/cpu/simd/dropout.h"
 #include "core/cpu/simd/elementwise.h"
 #include "core/cpu/simd/loss.h"
-#include "core/cpu/simd/norm.h"
 #include "core/cpu/simd/optim.h"
-#include "core/cpu/simd/pool.h"
 #include "core/cpu/simd/reduce.h"
 #include "core/cpu/simd/softmax.h"
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
+void install_layers();  // in install_layers.h
+
 inline void install() {
   install_copy();
-  install_dropout();
   install_elementwise();
+  install_layers();
   install_loss();
-  install_norm();
   install_optim();
-  install_pool();
   install_reduce();
   install_softmax();
 }

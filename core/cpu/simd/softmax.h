@@ -69,7 +69,8 @@ void softmax_row(const T* x, int64_t n, T* y) {
 
 template <bool logarithm, class T>
 void softmax_tile(const T* x, int64_t n, int64_t inner, int64_t columns, T* y) {
-  T top[softmax_columns], sum[softmax_columns] = {};
+  T top[softmax_columns], norm[softmax_columns];
+  double sum[softmax_columns] = {};  // of n terms one after the other, which would be too coarse in float
   for (int64_t j = 0; j < columns; ++j) top[j] = -static_cast<T>(__builtin_inf());
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
@@ -80,16 +81,14 @@ void softmax_tile(const T* x, int64_t n, int64_t inner, int64_t columns, T* y) {
   }
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
-    for (int64_t j = 0; j < columns; ++j) sum[j] += math::exp(x[k * inner + j] - top[j]);
+    for (int64_t j = 0; j < columns; ++j) sum[j] += static_cast<double>(math::exp(x[k * inner + j] - top[j]));
   }
-  if constexpr (logarithm) {
-    for (int64_t j = 0; j < columns; ++j) sum[j] = math::log(sum[j]);
-  }
+  for (int64_t j = 0; j < columns; ++j) norm[j] = static_cast<T>(logarithm ? math::log(sum[j]) : sum[j]);
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
       const T shifted = x[k * inner + j] - top[j];
-      y[k * inner + j] = logarithm ? shifted - sum[j] : math::exp(shifted) / sum[j];
+      y[k * inner + j] = logarithm ? shifted - norm[j] : math::exp(shifted) / norm[j];
     }
   }
 }
@@ -154,18 +153,18 @@ void softmax_backward_row(const T* grad, const T* y, int64_t n, T* out) {
 
 template <bool logarithm, bool accumulate, class T>
 void softmax_backward_tile(const T* grad, const T* y, int64_t n, int64_t inner, int64_t columns, T* out) {
-  T sum[softmax_columns] = {};
+  double sum[softmax_columns] = {};
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
-      sum[j] += softmax_term<logarithm>(grad[k * inner + j], y[k * inner + j]);
+      sum[j] += static_cast<double>(softmax_term<logarithm>(grad[k * inner + j], y[k * inner + j]));
     }
   }
   for (int64_t k = 0; k < n; ++k) {
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) {
       const int64_t i = k * inner + j;
-      put<accumulate>(out, i, softmax_slope<logarithm>(grad[i], y[i], sum[j]));
+      put<accumulate>(out, i, softmax_slope<logarithm>(grad[i], y[i], static_cast<T>(sum[j])));
     }
   }
 }
