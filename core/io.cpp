@@ -175,7 +175,8 @@ void prepare_to_write(const std::string& path) {
   FileSystem& files = file_system();
   files.create_folders(folder_of(path));
   const std::string temporary = temporary_name(path);
-  if (std::filesystem::is_directory(path)) fail("write", path, "it is a folder");
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) fail("write", path, "it is a folder");
   files.create(temporary)->close();
   files.remove(temporary);
 }

@@ -187,7 +187,8 @@ TEST(Io, PreparesToWrite) {
   EXPECT_THAT([&] { prepare_to_write(folder / "file/below/file"); },
               ThrowsMessage<IoError>("io: cannot make folder " + (folder / "file/below") + " (not a directory)"));
   EXPECT_THROW(prepare_to_write("/proc/self/file"), IoError);
-  if (::geteuid() != 0) {  // root may write anywhere
+  EXPECT_THROW(prepare_to_write(folder / std::string(1000, 'x')), IoError);  // a name beyond the limit
+  if (::geteuid() != 0) {                                                    // root may write anywhere
     std::filesystem::permissions(folder / "a", std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
     EXPECT_THAT([&] { prepare_to_write(folder / "a/file"); },
                 ThrowsMessage<IoError>("io: cannot create " + (folder / "a/file.tmp") + " (permission denied)"));
