@@ -1,7 +1,7 @@
 // Dropout: the mask comes from a counter-based generator, so every element knows its own random word.
 //
-// Element number i counts channels innermost. Where memory has another order, a thread draws the words of one pixel for
-// up to 64 channels and applies them where those channels lie.
+// Element number i counts channels innermost. A thread draws the words of 64 neighbouring numbers at a time and applies
+// them where those elements lie.
 #pragma once
 
 #include "core/cpu/simd/channels.h"
@@ -10,11 +10,11 @@
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 inline constexpr int64_t dropout_tile = 64;
-inline constexpr int64_t philox_batch = 16;
+inline constexpr int64_t philox_batch = 8;
 
 // dnn::philox of a batch of neighbouring counters, turned inside out so that the rounds vectorise:
-// words[4 * b + k] = philox(seed, stream, first + b)[k].
-inline void philox_blocks(uint64_t seed, uint64_t stream, uint64_t first, uint32_t* words) {
+// words[4 * b + k] = philox(seed, stream, first + b)[k]. Not inlined: g++ would unroll the loops instead.
+[[gnu::noinline]] inline void philox_blocks(uint64_t seed, uint64_t stream, uint64_t first, uint32_t* words) {
   uint32_t c0[philox_batch], c1[philox_batch], c2[philox_batch], c3[philox_batch];
   for (int b = 0; b < philox_batch; ++b) {
     const uint64_t counter = first + static_cast<uint64_t>(b);
@@ -57,19 +57,44 @@ struct Mask {
   C scale;  // of kept elements
 };
 
-// Elements first ... first + count - 1, which lie `stride` apart at x and out.
+// Neighbouring elements, of which words[i] decides.
 template <bool accumulate, class T>
-void dropout_run(const Mask<Compute<T>>& mask, int64_t first, int64_t count, const T* x, T* out, int64_t stride) {
-  Words buffer;
-  const uint32_t* const words = draw_words(mask.seed, mask.stream, first, count, buffer);
-  if (stride == 1) {
+[[gnu::always_inline]] inline void dropout_piece(const Mask<Compute<T>>& mask, const uint32_t* words, int64_t count,
+                                                 const T* x, T* out) {
 #pragma omp simd
-    for (int64_t i = 0; i < count; ++i) {
-      put<accumulate>(out, i, words[i] >= mask.threshold ? load(x, i) * mask.scale : Compute<T>(0));
-    }
-  } else {
-    for (int64_t i = 0; i < count; ++i) {
-      put<accumulate>(out, i * stride, words[i] >= mask.threshold ? load(x, i * stride) * mask.scale : Compute<T>(0));
+  for (int64_t i = 0; i < count; ++i) {
+    put<accumulate>(out, i, words[i] >= mask.threshold ? load(x, i) * mask.scale : Compute<T>(0));
+  }
+}
+
+// Elements number begin ... end - 1 where numbers follow memory.
+template <bool accumulate, class T>
+void dropout_in_order(const Mask<Compute<T>>& mask, const T* x, T* out, int64_t begin, int64_t end) {
+  Words buffer;
+  for (int64_t i = begin; i < end; i += dropout_tile) {
+    const int64_t count = smaller(dropout_tile, end - i);
+    const uint32_t* const words = draw_words(mask.seed, mask.stream, i, count, buffer);
+    dropout_piece<accumulate>(mask, words, count, x + i, out + i);
+  }
+}
+
+// The same in other layouts: numbers are neighbours in memory within the channels of one block, a power of two.
+template <bool accumulate, class T>
+void dropout_by_blocks(const Mask<Compute<T>>& mask, const Channels& view, const T* x, T* out, int64_t begin,
+                       int64_t end) {
+  Words buffer;
+  const int64_t channels = view.count();
+  int64_t row = begin / channels, channel = begin % channels, start = view.offset(0, row);
+  for (int64_t i = begin; i < end; i += dropout_tile) {
+    const int64_t count = smaller(dropout_tile, end - i);
+    const uint32_t* const words = draw_words(mask.seed, mask.stream, i, count, buffer);
+    for (int64_t done = 0; done < count;) {
+      const int64_t lane = channel & (view.width - 1);
+      const int64_t piece = smaller(view.width - lane, count - done);
+      const int64_t offset = start + (channel - lane) * view.pixels + lane;
+      dropout_piece<accumulate>(mask, words + done, piece, x + offset, out + offset);
+      done += piece, channel += piece;
+      if (channel == channels) channel = 0, start = view.offset(0, ++row);
     }
   }
 }
@@ -80,25 +105,9 @@ void dropout_all(const Mask<Compute<T>>& mask, const Tensor& x, const Tensor& ou
   T* const to = pointer<T>(out);
   const int64_t numel = x.numel();
   const Channels view = x.rank() == 4 ? channels_of(x) : Channels{1, 1, 1, numel};
-  if (view.blocks == 1) {  // memory order is the order of the numbers
-    parallel(numel, numel * 4, dropout_tile, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i += dropout_tile) {
-        dropout_run<accumulate>(mask, i, smaller(dropout_tile, end - i), from + i, to + i, 1);
-      }
-    });
-    return;
-  }
-  // Plain: a run of neighbouring numbers takes one pixel of up to 64 planes; blocked: the channels of one block.
-  const int64_t channels = view.count(), tile = view.width == 1 ? dropout_tile : view.width;
-  const int64_t stride = view.width == 1 ? view.pixels : 1;
-  parallel(view.rows(), numel * 4, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t c = 0; c < channels; c += tile) {
-        const int64_t offset = view.offset(c / view.width, row);
-        dropout_run<accumulate>(mask, row * channels + c, smaller(tile, channels - c), from + offset, to + offset,
-                                stride);
-      }
-    }
+  parallel(numel, numel * 4, dropout_tile, [&](int64_t begin, int64_t end) {
+    if (view.blocks == 1) return dropout_in_order<accumulate>(mask, from, to, begin, end);
+    dropout_by_blocks<accumulate>(mask, view, from, to, begin, end);
   });
 }
 
