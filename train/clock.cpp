@@ -1,3 +1,4 @@
+// The clock of the machine.
 // The clock of the system, and the one tests wind by hand.
 
 #include "dnn/train/clock.h"
