@@ -60,8 +60,9 @@ std::vector<Tensor> run(Module& module, const Tensor& input, Compute&& compute) 
   Tensor x = input.clone();
   x.set_requires_grad(true);
   const Tensor y = compute(x);
-  std::vector<Tensor> results{y};
   (y * numbers(y.shape())).sum().backward();
+  std::vector<Tensor> results;
+  results.push_back(y);
   results.push_back(x.grad());
   for (const Tensor& parameter : module.parameters()) results.push_back(parameter.grad().clone());
   return results;

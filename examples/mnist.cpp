@@ -1,0 +1,56 @@
+// Handwritten digits: trains a network on MNIST and tells how many of the 10,000 test images it gets right.
+#include <dnn/dnn.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+using namespace dnn;
+
+// One hidden layer of 128 neurons.
+Sequential mlp() { return Sequential(Flatten(), Linear(28 * 28, 128), ReLU(), Dropout(0.2), Linear(128, 10)); }
+
+// LeNet-5 (LeCun et al., "Gradient-based learning applied to document recognition", 1998), with ReLU and max pooling.
+Sequential lenet5() {
+  return Sequential(Conv2d(1, 6, {.kernel = 5, .padding = 2}), ReLU(), MaxPool2d({.kernel = 2}),  //
+                    Conv2d(6, 16, {.kernel = 5}), ReLU(), MaxPool2d({.kernel = 2}),               //
+                    Flatten(), Linear(16 * 5 * 5, 120), ReLU(), Linear(120, 84), ReLU(), Linear(84, 10));
+}
+
+int main(int argc, char** argv) try {
+  std::string model = "lenet5", where = Device::best().str();
+  int64_t epochs = 5, batch = 64;
+  double lr = 4e-3;
+  uint64_t seed = 1;
+  int threads = 1;
+  CLI::App app("Trains a network on the handwritten digits of MNIST");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--model", model, "The network")->check(CLI::IsMember({"lenet5", "mlp"}));
+  app.add_option("--epochs", epochs, "Passes over the training images");
+  app.add_option("--batch", batch, "Images per step");
+  app.add_option("--lr", lr, "Learning rate at the beginning; it falls to 0 at the end");
+  app.add_option("--seed", seed, "Of the first weights, the order of the images and dropout");
+  app.add_option("--device", where, "Where to compute: cpu or cuda");
+  app.add_option("--threads", threads, "Threads that load images");
+  CLI11_PARSE(app, argc, argv);
+
+  const Device device(where);
+  const Digits data = digits();
+  if (!data.why_synthetic.empty()) std::cout << data.why_synthetic << "\nDrawing digits instead.\n";
+  DataLoader train(data.train, {.batch_size = batch, .shuffle = true, .seed = seed, .threads = threads});
+  DataLoader test(data.test, {.batch_size = 500, .threads = threads});
+  std::cout << "device: " << device.str() << "\ndata: " << data.train.name() << ", " << data.train.size()
+            << " images to learn from, " << data.test.size() << " to test with\n";
+
+  manual_seed(seed);
+  Sequential net = model == "mlp" ? mlp() : lenet5();
+  std::cout << net.str() << "\n" << net.parameter_count() << " parameters\n";
+  Trainer trainer(net, Adam(net.parameters(), {.lr = lr}),
+                  {.epochs = epochs, .device = device, .lr_schedule = [](double done) { return 1 - done; }});
+  trainer.fit(train, test);
+  const double percent = 100 * trainer.evaluate(test).accuracy;
+  std::printf("test accuracy: %.2f %% (%s, %ld images)\n", percent, data.test.name().c_str(), long(data.test.size()));
+} catch (const std::exception& error) {
+  std::cerr << "mnist: " << error.what() << "\n";
+  return 1;
+}
