@@ -92,22 +92,14 @@ template <class Visit>
   }
 }
 
-// Memory for intermediate results, cleared.
-inline Tensor cleared(int64_t doubles) {
-  Tensor result = detail::allocate({doubles}, DType::float64, Device::cpu());
-  double* const values = pointer<double>(result);
-  for (int64_t i = 0; i < doubles; ++i) values[i] = 0;
-  return result;
-}
-
 // sums[c * quantities + q] = sum over the rows of the q-th value of every element of channel c. `add(lanes type, chunk,
 // channel, sums)` adds the values of a chunk to the arrays sums[q][lane]; the channel is that of the first lane.
 template <class C, int quantities, class Add>
 void sum_channels(const Channels& view, double* sums, const Add& add) {
   const Reduction split(view);
   constexpr int64_t size = quantities * most_lanes;
-  const Tensor memory = cleared(split.tiles * split.parts * size);
-  double* const partial = pointer<double>(memory);
+  const Scratch<double> memory(split.tiles * split.parts * size);
+  double* const partial = memory.data();
   parallel(split.tiles * split.parts, view.numel(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       double* const to = partial + task * size;

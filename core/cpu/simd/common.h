@@ -42,7 +42,7 @@ struct Type {
   return dtype == DType::float16 || dtype == DType::bfloat16;
 }
 
-// For kernels that handle 16-bit types in widen.cpp.
+// For kernels that handle 16-bit types in by_float.cpp.
 template <class Visit>
 [[gnu::always_inline]] inline void visit_wide(const char* name, DType dtype, const Visit& visit) {
   switch (dtype) {

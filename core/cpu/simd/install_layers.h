@@ -1,5 +1,5 @@
-// Fills the slots of normalisation, pooling and dropout with the kernels of the variant that is being compiled. They are
-// compiled apart from the others, to build in parallel.
+// Fills the slots of normalisation, pooling and dropout with the kernels of the variant that is being compiled. They
+// are compiled apart from the others, to build in parallel.
 #pragma once
 
 #include "core/cpu/simd/dropout.h"

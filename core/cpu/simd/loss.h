@@ -1,7 +1,7 @@
 // Cross-entropy of logits [n, classes] and labels [n]: softmax and logarithm in one pass, row by row.
 //
 // The loss is log(sum(exp(x - top))) - (x[label] - top), not a difference of two large numbers. Labels are checked
-// before anything is written. 16-bit types are converted to float32 and back (widen.cpp).
+// before anything is written. 16-bit types are converted to float32 and back (by_float.cpp).
 #pragma once
 
 #include "core/cpu/simd/softmax.h"

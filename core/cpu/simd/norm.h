@@ -54,8 +54,8 @@ void chunk_moments(Fixed, const T* x, const Chunk& chunk, Moments* moments) {
 template <class T>
 void channel_moments(const Channels& view, const T* x, Moments* moments) {
   const Reduction split(view);
-  const Tensor memory = cleared(split.tiles * split.parts * most_lanes * 3);
-  Moments* const partial = static_cast<Moments*>(detail::raw(memory));
+  const Scratch<Moments> memory(split.tiles * split.parts * most_lanes);
+  Moments* const partial = memory.data();
   parallel(split.tiles * split.parts, view.numel(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       visit_chunks(view, split, task / split.parts, task % split.parts, [&](const Chunk& chunk) {
@@ -104,8 +104,8 @@ void normalize(const Tensor& x, const Parameter<T>* mean, const Parameter<T>* in
                const Tensor& bias, const Tensor& add, Activation activation, const Tensor& out) {
   using C = Compute<T>;
   const Channels view = channels_of(x);
-  const Tensor memory = detail::allocate({view.count()}, dtype_of<C>, Device::cpu());
-  C* const scale = pointer<C>(memory);
+  const Scratch<C> memory(view.count());
+  C* const scale = memory.data();
   const Parameter<T>* const weights = pointer<Parameter<T>>(weight);
   for (int64_t c = 0; c < view.count(); ++c) scale[c] = weights[c] * inv_std[c];
   const T* const from = pointer<T>(x);
@@ -132,8 +132,8 @@ inline void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor
   visit_floating("batch_norm", x.dtype(), [&]<class T>(Type<T>) {
     using P = Parameter<T>;
     const Channels view = channels_of(x);
-    const Tensor memory = cleared(view.count() * 3);
-    Moments* const moments = static_cast<Moments*>(detail::raw(memory));
+    const Scratch<Moments> memory(view.count());
+    Moments* const moments = memory.data();
     channel_moments(view, pointer<T>(x), moments);
     P *const means = pointer<P>(mean), *const deviations = pointer<P>(inv_std);
     for (int64_t c = 0; c < view.count(); ++c) {
@@ -160,8 +160,8 @@ inline void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor
   visit_floating("batch_norm", x.dtype(), [&]<class T>(Type<T>) {
     using P = Parameter<T>;
     const int64_t channels = x.shape()[1];
-    const Tensor memory = detail::allocate({channels}, dtype_of<P>, Device::cpu());
-    P* const inv_std = pointer<P>(memory);
+    const Scratch<P> memory(channels);
+    P* const inv_std = memory.data();
     const P* const variances = pointer<P>(running_var);
     for (int64_t c = 0; c < channels; ++c) {
       inv_std[c] = static_cast<P>(1.0 / math::sqrt(static_cast<double>(variances[c]) + eps));
@@ -240,8 +240,8 @@ void batch_norm_backward_of(const Tensor& grad, const Tensor& x, const Tensor& y
   const P *const means = pointer<P>(mean), *const deviations = pointer<P>(inv_std);
 
   // Sums of g and g (x - mean).
-  const Tensor sum_memory = cleared(channels * 2);
-  double* const sums = pointer<double>(sum_memory);
+  const Scratch<double> sum_memory(channels * 2);
+  double* const sums = sum_memory.data();
   if (out.weight.defined() || out.bias.defined() || (out.input.defined() && training)) {
     sum_channels<C, 2>(view, sums, [&](auto fixed, const Chunk& chunk, int64_t channel, auto& to) {
       add_gradients<masked>(fixed, chunk, g, xs, ys, means + channel, view.width == 1, to);
@@ -256,8 +256,8 @@ void batch_norm_backward_of(const Tensor& grad, const Tensor& x, const Tensor& y
   write(out.bias, out.accumulate_bias, [&](int64_t c) { return sums[2 * c]; });
 
   if (!out.input.defined() && !out.add.defined()) return;
-  const Tensor memory = detail::allocate({3, channels}, dtype_of<C>, Device::cpu());
-  C *const factor = pointer<C>(memory), *const constant = factor + channels, *const slope = constant + channels;
+  const Scratch<C> memory(3 * channels);
+  C *const factor = memory.data(), *const constant = factor + channels, *const slope = constant + channels;
   const P* const weights = pointer<P>(weight);
   const double count = static_cast<double>(view.rows());
   for (int64_t c = 0; c < channels; ++c) {
@@ -304,8 +304,8 @@ inline void channel_sum(const Tensor& x, const Tensor& out, bool accumulate) {
   visit_floating("channel_sum", x.dtype(), [&]<class T>(Type<T>) {
     using C = Compute<T>;
     const Channels view = channels_of(x);
-    const Tensor memory = cleared(view.count());
-    double* const sums = pointer<double>(memory);
+    const Scratch<double> memory(view.count());
+    double* const sums = memory.data();
     const T* const from = pointer<T>(x);
     sum_channels<C, 1>(view, sums, [&](auto fixed, const Chunk& chunk, int64_t, auto& to) {
       const int64_t lanes = fixed.of(chunk.lanes);

@@ -4,7 +4,6 @@
 // gradient window by window, all windows of a channel in one thread and in order.
 #pragma once
 
-#include "core/cpu/convert.h"
 #include "core/cpu/simd/channels.h"
 #include "core/kernels/pool.h"
 
@@ -170,20 +169,17 @@ void max_pool_backward_row(Fixed, const kernel::PoolProblem& p, const T* grad, c
 inline void max_pool2d_backward(const kernel::PoolProblem& p, const Tensor& grad_output, const Tensor& winners,
                                 const Tensor& grad_input, bool accumulate) {
   if (grad_input.numel() == 0) return;
-  const Tensor grad = to_float32(grad_output), result = float32_like(grad_input, accumulate);
+  if (has_16bit(grad_input)) return max_pool2d_backward_by_float(p, grad_output, winners, grad_input, accumulate);
   const Planes planes(p, detail::layout_of(grad_input));
-  const auto run = [&]<class T>(Type<T>) {
+  visit_wide("max_pool2d", grad_input.dtype(), [&]<class T>(Type<T>) {
     visit_winners(winners, [&]<class Winner>(const Winner* positions) {
-      const T* const from = pointer<T>(grad);
-      T* const to = pointer<T>(result);
+      const T* const from = pointer<T>(grad_output);
+      T* const to = pointer<T>(grad_input);
       for_planes(p, planes, to, accumulate, [&](auto fixed, const Plane& plane, int64_t row) {
         max_pool_backward_row(fixed, p, from, positions, to, plane, row);
       });
     });
-  };
-  if (result.dtype() == DType::float64) return run(Type<double>{});
-  run(Type<float>{});
-  round_to(result, grad_input);
+  });
 }
 
 // What the sum of a window is divided by.
@@ -251,18 +247,15 @@ void avg_pool_backward_row(Fixed, const kernel::PoolProblem& p, const T* grad, T
 inline void avg_pool2d_backward(const kernel::PoolProblem& p, const Tensor& grad_output, const Tensor& grad_input,
                                 bool accumulate) {
   if (grad_input.numel() == 0) return;
-  const Tensor grad = to_float32(grad_output), result = float32_like(grad_input, accumulate);
+  if (has_16bit(grad_input)) return avg_pool2d_backward_by_float(p, grad_output, grad_input, accumulate);
   const Planes planes(p, detail::layout_of(grad_input));
-  const auto run = [&]<class T>(Type<T>) {
-    const T* const from = pointer<T>(grad);
-    T* const to = pointer<T>(result);
+  visit_wide("avg_pool2d", grad_input.dtype(), [&]<class T>(Type<T>) {
+    const T* const from = pointer<T>(grad_output);
+    T* const to = pointer<T>(grad_input);
     for_planes(p, planes, to, accumulate, [&](auto fixed, const Plane& plane, int64_t row) {
       avg_pool_backward_row(fixed, p, from, to, plane, row);
     });
-  };
-  if (result.dtype() == DType::float64) return run(Type<double>{});
-  run(Type<float>{});
-  round_to(result, grad_input);
+  });
 }
 
 inline void install_pool() {

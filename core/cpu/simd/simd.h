@@ -4,9 +4,11 @@
 // default instruction set, avx2.cpp with AVX2 and FMA. Each defines DNN_SIMD_VARIANT and gets all of it in a namespace
 // of that name. Whatever the headers call must be inlined or live in that namespace: an ordinary inline function that
 // avx2.cpp emits could be the copy that the linker keeps for the whole program, and crash an older machine. A test
-// looks for such symbols. Code that throws therefore stands in errors.cpp, code that owns tensors in widen.cpp.
+// looks for such symbols. Code that throws or owns memory therefore stands in support.cpp, code that owns tensors in
+// by_float.cpp.
 #pragma once
 
+#include "core/kernels/pool.h"
 #include "core/kernels/reduce.h"
 #include "dnn/dtype.h"
 
@@ -19,6 +21,25 @@ void install_avx2();
 [[noreturn]] void throw_no_kernel(const char* name, DType dtype);
 [[noreturn]] void throw_bad_label(int64_t label, int64_t position, int64_t classes);
 
+// Memory for intermediate results, zero at first, from the allocator of tensors; throws OutOfMemory.
+void* allocate_scratch(int64_t bytes);
+void release_scratch(void* data, int64_t bytes) noexcept;
+
+template <class T>
+class Scratch {
+ public:
+  [[gnu::always_inline]] explicit Scratch(int64_t count)
+      : bytes_(count * static_cast<int64_t>(sizeof(T))), data_(static_cast<T*>(allocate_scratch(bytes_))) {}
+  [[gnu::always_inline]] ~Scratch() { release_scratch(data_, bytes_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  [[gnu::always_inline]] T* data() const { return data_; }
+
+ private:
+  int64_t bytes_;
+  T* data_;
+};
+
 // For 16-bit types: the slot of that name, between conversions to and from float32.
 void softmax_forward_by_float(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
 void softmax_backward_by_float(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,
@@ -29,5 +50,9 @@ void cross_entropy_backward_by_float(const Tensor& grad, double scale, const Ten
                                      const Tensor& log_sums, const Tensor& out, bool accumulate);
 void reduce_extremum_by_float(const Tensor& x, const kernel::ReduceShape& shape, kernel::Extremum which,
                               const Tensor& values, const Tensor& indices);
+void max_pool2d_backward_by_float(const kernel::PoolProblem& p, const Tensor& grad_output, const Tensor& winners,
+                                  const Tensor& grad_input, bool accumulate);
+void avg_pool2d_backward_by_float(const kernel::PoolProblem& p, const Tensor& grad_output, const Tensor& grad_input,
+                                  bool accumulate);
 
 }  // namespace dnn::cpu

@@ -2,7 +2,7 @@
 //
 // A row is passed three times: the largest element, the sum of exponentials relative to it, the result. Rows in the
 // first-level cache make the passes cheap, and nothing overflows. For inner > 1 the same happens to a tile of columns.
-// 16-bit types are converted to float32 and back (widen.cpp).
+// 16-bit types are converted to float32 and back (by_float.cpp).
 #pragma once
 
 #include "core/cpu/simd/common.h"
