@@ -100,8 +100,8 @@ void Tensor::set_data(const Tensor& source) {
   detail::TensorImpl& impl = Access::impl(*this);
   const detail::TensorImpl& from = Access::impl(source);
   if (impl.node)
-    throw AutogradError(fmt::format("set_data: the tensor is the result of {}, expected a leaf (shape {})",
-                                    impl.node->name, shape()));
+    throw AutogradError(
+        fmt::format("set_data: the tensor is the result of {}, expected a leaf (shape {})", impl.node->name, shape()));
   if (impl.requires_grad) detail::check_floating("set_data", "source", source);
   detail::make_plain(source);
   const uint64_t version = std::max<uint64_t>(impl.storage->version, from.storage->version) + 1;
@@ -130,9 +130,10 @@ void overwrite(const char* name, Tensor& target, const Tensor& value) {
 
 void check_operand(const char* name, const Tensor& operand) {
   if (grad_enabled() && operand.requires_grad())
-    throw AutogradError(fmt::format("{}: the operand requires a gradient, which an in-place operation does not record; "
-                                    "expected an operation that is not in place, or NoGrad (shape {})",
-                                    name, operand.shape()));
+    throw AutogradError(
+        fmt::format("{}: the operand requires a gradient, which an in-place operation does not record; "
+                    "expected an operation that is not in place, or NoGrad (shape {})",
+                    name, operand.shape()));
 }
 
 }  // namespace
@@ -164,8 +165,10 @@ Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
   check_operand("add_", other);
   NoGrad no_grad;
   const Tensor scaled = alpha.to_double() == 1 ? other : other * alpha;
-  const bool direct = is_contiguous() && other.is_contiguous() && scaled.shape() == shape() &&
-                      scaled.dtype() == dtype() && scaled.device() == device();
+  const detail::TensorImpl &to = Access::impl(*this), &from = Access::impl(scaled);
+  const bool overlaps = from.storage == to.storage && from.offset != to.offset;
+  const bool direct = is_contiguous() && scaled.is_contiguous() && scaled.shape() == shape() &&
+                      scaled.dtype() == dtype() && scaled.device() == device() && !overlaps;
   if (direct) {
     detail::make_plain(*this);
     detail::make_plain(scaled);

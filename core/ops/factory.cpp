@@ -38,12 +38,14 @@ Tensor ones_like(const Tensor& other) { return ones(other.shape(), other.options
 
 Tensor arange(Scalar start, Scalar end, Scalar step, const TensorOptions& options) {
   const double from = start.to_double(), to = end.to_double(), by = step.to_double();
-  if (by == 0 || (to - from) / by < 0 || !std::isfinite((to - from) / by))
+  const double steps = (to - from) / by;
+  if (by == 0 || !(steps >= 0 && steps <= 0x1p53))
     throw ArgumentError(fmt::format("arange: steps of {} do not lead from {} to {}", by, from, to));
-  const auto count = static_cast<int64_t>(std::ceil((to - from) / by));
-  std::vector<double> values(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) values[static_cast<size_t>(i)] = from + static_cast<double>(i) * by;
-  return detail::from_host(values.data(), count, DType::float64, {count}, options);
+  const auto count = static_cast<int64_t>(std::ceil(steps));
+  const Tensor values = detail::allocate({count}, DType::float64, Device::cpu());
+  auto* value = values.data<double>();
+  for (int64_t i = 0; i < count; ++i) value[i] = from + static_cast<double>(i) * by;
+  return finish(values.to(options.dtype).to(options.device), options);
 }
 
 Tensor rand(const Shape& shape, const TensorOptions& options) {
@@ -66,9 +68,7 @@ Tensor tensor(std::initializer_list<double> values, const Shape& shape, const Te
   return detail::from_host(values.begin(), static_cast<int64_t>(values.size()), DType::float64, shape, options);
 }
 
-Tensor tensor(std::initializer_list<double> values) {
-  return tensor(values, {static_cast<int64_t>(values.size())});
-}
+Tensor tensor(std::initializer_list<double> values) { return tensor(values, {static_cast<int64_t>(values.size())}); }
 
 namespace detail {
 
