@@ -57,7 +57,7 @@ void Allocator::release(void* data) noexcept {
   if (data == nullptr) return;
   const std::lock_guard lock(mutex_);
   const auto found = blocks_.find(data);
-  if (found == blocks_.end()) return;
+  if (found == blocks_.end() || !found->second->used) return;
   Block* block = found->second.get();
   stats_.in_use -= block->requested;
   block->used = false;

@@ -8,10 +8,8 @@
 
 namespace dnn::cuda {
 
-namespace {
-
 // Labels of int64 or int32.
-struct Labels {
+struct LabelView {
   const void* data;
   bool wide;
   __device__ int64_t operator[](int64_t i) const {
@@ -19,7 +17,9 @@ struct Labels {
   }
 };
 
-Labels labels_of(const Tensor& labels) { return {detail::raw(labels), labels.dtype() == DType::int64}; }
+namespace {
+
+LabelView labels_of(const Tensor& labels) { return {detail::raw(labels), labels.dtype() == DType::int64}; }
 
 __device__ LabelFault pack_fault(int64_t row, int64_t label) {
   const int64_t clamped = label > INT32_MAX ? INT32_MAX : label < INT32_MIN ? INT32_MIN : label;
@@ -29,7 +29,7 @@ __device__ LabelFault pack_fault(int64_t row, int64_t label) {
 }  // namespace
 
 template <int lanes, class T>
-__global__ void cross_entropy_forward_kernel(const T* logits, Labels labels, int64_t n, int64_t classes, T* losses,
+__global__ void cross_entropy_forward_kernel(const T* logits, LabelView labels, int64_t n, int64_t classes, T* losses,
                                              Compute<T>* log_sums, LabelFault* fault) {
   using C = Compute<T>;
   for (int64_t row = Group<lanes>::first_row(); row < n; row += Group<lanes>::row_step()) {
@@ -60,7 +60,7 @@ void cross_entropy_forward(const Tensor& logits, const Tensor& labels, const Ten
 
 template <int lanes, class T>
 __global__ void cross_entropy_backward_kernel(const T* grad, bool one_grad, double scale, const T* logits,
-                                              Labels labels, const Compute<T>* log_sums, int64_t n, int64_t classes,
+                                              LabelView labels, const Compute<T>* log_sums, int64_t n, int64_t classes,
                                               T* out, bool accumulate) {
   using C = Compute<T>;
   for (int64_t row = Group<lanes>::first_row(); row < n; row += Group<lanes>::row_step()) {

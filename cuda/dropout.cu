@@ -12,9 +12,7 @@
 
 namespace dnn::cuda {
 
-namespace {
-
-struct Mask {
+struct DropoutMask {
   uint64_t seed, stream;
   uint32_t threshold;
   bool nothing_kept;  // p = 1
@@ -27,6 +25,8 @@ struct Mask {
   }
 };
 
+namespace {
+
 template <class T>
 __device__ void put(T* out, int64_t i, bool accumulate, Compute<T> value) {
   out[i] = static_cast<T>(accumulate ? static_cast<Compute<T>>(out[i]) + value : value);
@@ -35,7 +35,7 @@ __device__ void put(T* out, int64_t i, bool accumulate, Compute<T> value) {
 }  // namespace
 
 template <class T>
-__global__ void dropout_kernel(Mask mask, const T* x, T* out, bool accumulate, int64_t n) {
+__global__ void dropout_kernel(DropoutMask mask, const T* x, T* out, bool accumulate, int64_t n) {
   using C = Compute<T>;
   constexpr int width = Pack<T>::width;
   for (const auto i : grid_stride(pack_count<T>(n))) {
@@ -53,7 +53,7 @@ __global__ void dropout_kernel(Mask mask, const T* x, T* out, bool accumulate, i
 }
 
 template <class T>
-__global__ void dropout_quads_kernel(Mask mask, Images images, const T* x, T* out, bool accumulate) {
+__global__ void dropout_quads_kernel(DropoutMask mask, Images images, const T* x, T* out, bool accumulate) {
   const int64_t quads = images.channels / 4;
   for (const auto i : grid_stride(images.numel() / 4)) {
     const int64_t n = i / (quads * images.pixels), quad = i / images.pixels % quads, pixel = i % images.pixels;
@@ -66,7 +66,7 @@ __global__ void dropout_quads_kernel(Mask mask, Images images, const T* x, T* ou
 }
 
 template <class T>
-__global__ void dropout_images_kernel(Mask mask, Images images, const T* x, T* out, bool accumulate) {
+__global__ void dropout_images_kernel(DropoutMask mask, Images images, const T* x, T* out, bool accumulate) {
   for (const auto i : grid_stride(images.numel())) {
     const ImagePosition at = images.position(i);
     const int64_t element = (at.n * images.pixels + at.pixel) * images.channels + at.c;
@@ -77,7 +77,7 @@ __global__ void dropout_images_kernel(Mask mask, Images images, const T* x, T* o
 
 void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate) {
   const double bound = p * 4294967296.0;
-  const Mask mask{seed, stream, bound >= 4294967295.0 ? UINT32_MAX : static_cast<uint32_t>(bound), p >= 1,
+  const DropoutMask mask{seed, stream, bound >= 4294967295.0 ? UINT32_MAX : static_cast<uint32_t>(bound), p >= 1,
                   p < 1 ? 1 / (1 - p) : 0};
   visit_floating(x.dtype(), [&]<class T>(T) {
     Context& context = Context::of(out);

@@ -10,9 +10,11 @@ namespace dnn::cuda {
 // NaN beats every number, and of equals the first wins.
 template <class T>
 struct ExtremumOp {
+  using Value = std::conditional_t<sizeof(Compute<T>) < 4, int32_t, Compute<T>>;
+  // Without padding, whose bytes would be anything.
   struct State {
-    Compute<T> value;
-    int32_t found;
+    Value value;
+    std::conditional_t<sizeof(Value) == 8, int64_t, int32_t> found;
     int64_t position;
   };
   static constexpr int width = 1;
@@ -22,7 +24,7 @@ struct ExtremumOp {
   int64_t* indices;  // null: not wanted
   bool largest;
 
-  __device__ State neutral() const { return {Compute<T>(0), 0, 0}; }
+  __device__ State neutral() const { return {Value(0), 0, 0}; }
   __device__ State operator()(const State& a, const State& b) const {
     if (a.found == 0 || b.found == 0) return a.found != 0 ? a : b;
     const bool a_nan = a.value != a.value, b_nan = b.value != b.value;
@@ -34,7 +36,7 @@ struct ExtremumOp {
     return (*this)(state, element(row * n + i, i));
   }
   __device__ State element(int64_t offset, int64_t position) const {
-    return {static_cast<Compute<T>>(x[offset]), 1, position};
+    return {static_cast<Value>(x[offset]), 1, position};
   }
   __device__ void store(int64_t index, const State& state) const {
     if (values != nullptr) values[index] = static_cast<T>(state.value);

@@ -13,11 +13,9 @@
 
 namespace dnn::cuda {
 
-namespace {
+inline constexpr int64_t chunk_elements = 4096;
 
-constexpr int64_t chunk_elements = 4096;
-
-struct Entry {
+struct OptimizerEntry {
   void* parameter = nullptr;
   const void* gradient = nullptr;
   void* states[2] = {};  // null when the rule has none
@@ -25,14 +23,14 @@ struct Entry {
   int64_t type = 0;  // DType
 };
 
-struct Chunk {
+struct OptimizerChunk {
   int64_t entry;
   int64_t begin;  // a multiple of every pack's width
 };
 
 struct ChunkTable {
-  const Entry* entries;
-  const Chunk* chunks;
+  const OptimizerEntry* entries;
+  const OptimizerChunk* chunks;
   int64_t count;
 };
 
@@ -67,8 +65,10 @@ struct AdamRule {
   }
 };
 
+namespace {
+
 template <class T, class Rule>
-__device__ void update_chunk(const Rule& rule, const Entry& entry, int64_t begin) {
+__device__ void update_chunk(const Rule& rule, const OptimizerEntry& entry, int64_t begin) {
   using C = Compute<T>;
   T* parameter = static_cast<T*>(entry.parameter) + begin;
   const T* gradient = static_cast<const T*>(entry.gradient) + begin;
@@ -99,8 +99,8 @@ __device__ void update_chunk(const Rule& rule, const Entry& entry, int64_t begin
 template <class Rule>
 __global__ void optimizer_kernel(Rule rule, ChunkTable table) {
   for (int64_t c = blockIdx.x; c < table.count; c += gridDim.x) {
-    const Chunk chunk = table.chunks[c];
-    const Entry entry = table.entries[chunk.entry];
+    const OptimizerChunk chunk = table.chunks[c];
+    const OptimizerEntry entry = table.entries[chunk.entry];
     switch (static_cast<DType>(entry.type)) {
       case DType::float32: update_chunk<float>(rule, entry, chunk.begin); break;
       case DType::float16: update_chunk<float16>(rule, entry, chunk.begin); break;
@@ -116,8 +116,8 @@ namespace {
 template <class Rule>
 void update(const Rule& rule, const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
             const std::vector<Tensor>* first, const std::vector<Tensor>* second) {
-  std::vector<Entry> entries;
-  std::vector<Chunk> chunks;
+  std::vector<OptimizerEntry> entries;
+  std::vector<OptimizerChunk> chunks;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const auto state = [i](const std::vector<Tensor>* list) { return list == nullptr ? nullptr : detail::raw((*list)[i]); };
     const int64_t n = parameters[i].numel();
@@ -128,13 +128,13 @@ void update(const Rule& rule, const std::vector<Tensor>& parameters, const std::
   }
   if (chunks.empty()) return;
 
-  const size_t entry_bytes = entries.size() * sizeof(Entry), chunk_bytes = chunks.size() * sizeof(Chunk);
+  const size_t entry_bytes = entries.size() * sizeof(OptimizerEntry), chunk_bytes = chunks.size() * sizeof(OptimizerChunk);
   std::vector<std::byte> bytes(entry_bytes + chunk_bytes);
   std::memcpy(bytes.data(), entries.data(), entry_bytes);
   std::memcpy(bytes.data() + entry_bytes, chunks.data(), chunk_bytes);
   Context& context = Context::of(parameters.front());
   const auto* data = static_cast<const std::byte*>(context.table(bytes));
-  const ChunkTable table{reinterpret_cast<const Entry*>(data), reinterpret_cast<const Chunk*>(data + entry_bytes),
+  const ChunkTable table{reinterpret_cast<const OptimizerEntry*>(data), reinterpret_cast<const OptimizerChunk*>(data + entry_bytes),
                          static_cast<int64_t>(chunks.size())};
   launch(optimizer_kernel<Rule>, context.grid(table.count * 256), context, rule, table);
 }

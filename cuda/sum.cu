@@ -1,19 +1,22 @@
 // Sums over dimensions, and over everything but the channels of images.
 //
-// 16-bit types are summed in float, integers in int64. A thread sums what it reads one after another, and the threads'
-// sums are combined pairwise, so that the error grows with the length of a thread's share only.
+// 16-bit types are summed in float, float32 in float64 (which costs nothing beside the reading), integers in 64 bits that
+// wrap around. A thread sums what it reads one after another; the threads' sums are combined pairwise.
+#include "cuda/convert.cuh"
 #include "cuda/dispatch.h"
 #include "cuda/kernels.h"
 #include "cuda/layout.cuh"
 #include "cuda/reduction.cuh"
-#include "cuda/vector.cuh"
 
 namespace dnn::cuda {
 
+template <class T>
+using Total = std::conditional_t<is_16bit<T>, float, std::conditional_t<std::is_floating_point_v<T>, double, uint64_t>>;
+
 // out = scale * sum(x) (+ out when `accumulate`).
-template <class T, class Accumulator, class Out>
+template <class T, class Out>
 struct SumOp {
-  using State = Accumulator;
+  using State = Total<T>;
   static constexpr int width = Pack<T>::width;
 
   const T* x;
@@ -29,38 +32,36 @@ struct SumOp {
   }
   __device__ State element(int64_t offset, int64_t) const { return static_cast<State>(x[offset]); }
   __device__ void store(int64_t index, const State& state) const {
-    const State scaled = scale == 1 ? state : static_cast<State>(static_cast<Compute<State>>(scale) * state);
+    State scaled = state;
+    if constexpr (std::is_floating_point_v<State>) scaled *= static_cast<State>(scale);
+    else if (scale != 1) scaled = static_cast<State>(scale * static_cast<double>(static_cast<int64_t>(state)));
     out[index] = static_cast<Out>(accumulate ? static_cast<State>(out[index]) + scaled : scaled);
   }
 };
 
 void reduce_sum(const Tensor& x, const kernel::ReduceShape& shape, double scale, const Tensor& out, bool accumulate) {
   visit_all(x.dtype(), [&]<class T>(T) {
-    constexpr bool floating = is_floating(dtype_of<T>);
-    using Accumulator = std::conditional_t<floating, Compute<T>, int64_t>;
-    using Out = std::conditional_t<floating, T, int64_t>;
-    reduce(Context::of(out), shape,
-           SumOp<T, Accumulator, Out>{elements<T>(x), elements<Out>(out), scale, accumulate});
+    using Out = std::conditional_t<is_floating(dtype_of<T>), T, int64_t>;
+    reduce(Context::of(out), shape, SumOp<T, Out>{elements<T>(x), elements<Out>(out), scale, accumulate});
   });
 }
 
 void channel_sum(const Tensor& x, const Tensor& out, bool accumulate) {
   visit_floating(x.dtype(), [&]<class T>(T) {
-    using Accumulator = Compute<T>;
     Context& context = Context::of(out);
     const Images images = images_of(x);
+    const T* from = elements<T>(x);
+    T* to = elements<T>(out);
     if (images.layout == detail::Layout::channels_last) {
-      reduce(context, {1, images.n * images.pixels, images.channels},
-             SumOp<T, Accumulator, T>{elements<T>(x), elements<T>(out), 1, accumulate});
+      reduce(context, {1, images.n * images.pixels, images.channels}, SumOp<T, T>{from, to, 1, accumulate});
       return;
     }
     // First the pixels of each image and channel, then the images.
-    const int64_t block = images.block();
-    const Scratch sums(context, images.n * images.channels * static_cast<int64_t>(sizeof(Accumulator)));
-    reduce(context, {images.n * (images.channels / block), images.pixels, block},
-           SumOp<T, Accumulator, Accumulator>{elements<T>(x), sums.as<Accumulator>(), 1, false});
-    reduce(context, {1, images.n, images.channels},
-           SumOp<Accumulator, Accumulator, T>{sums.as<Accumulator>(), elements<T>(out), 1, accumulate});
+    using Sum = Total<T>;
+    const int64_t block = images.block(), groups = images.n * (images.channels / block);
+    const Scratch sums(context, images.n * images.channels * static_cast<int64_t>(sizeof(Sum)));
+    reduce(context, {groups, images.pixels, block}, SumOp<T, Sum>{from, sums.as<Sum>(), 1, false});
+    reduce(context, {1, images.n, images.channels}, SumOp<Sum, T>{sums.as<Sum>(), to, 1, accumulate});
   });
 }
 

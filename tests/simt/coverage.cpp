@@ -1,0 +1,69 @@
+// Reading the sources, and the check at the end of the run.
+#include "tests/simt/coverage.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/simt/simt.h"
+
+namespace dnn::simt::test {
+
+namespace {
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream stream(path);
+  if (!stream) throw std::runtime_error("cannot read " + path.string());
+  std::stringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+class Coverage : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    if (::testing::GTEST_FLAG(filter) != "*") return;
+    const auto defined = defined_kernels(DNN_CUDA_SOURCES), exempt = exempt_kernels(DNN_EXEMPT_KERNELS);
+    const auto executed = executed_kernels();
+    EXPECT_GT(defined.size(), 10u) << "the kernels were not found in " DNN_CUDA_SOURCES;
+    for (const std::string& name : defined) {
+      if (exempt.contains(name)) EXPECT_FALSE(executed.contains(name)) << name << " is exempt, but ran";
+      else EXPECT_TRUE(executed.contains(name)) << name << " was never run by the emulator";
+    }
+    for (const std::string& name : exempt) EXPECT_TRUE(defined.contains(name)) << name << " is exempt, but is no kernel";
+  }
+};
+
+}  // namespace
+
+std::set<std::string> defined_kernels(const std::string& folder) {
+  static const std::regex definition(R"(__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\()");
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".cu" && entry.path().extension() != ".cuh") continue;
+    const std::string text = read(entry.path());
+    for (std::sregex_iterator it(text.begin(), text.end(), definition), end; it != end; ++it) names.insert((*it)[1]);
+  }
+  return names;
+}
+
+std::set<std::string> exempt_kernels(const std::string& file) {
+  std::set<std::string> names;
+  std::istringstream lines(read(file));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const size_t colon = line.find(": ");
+    if (colon == std::string::npos || colon + 2 == line.size())
+      throw std::runtime_error(file + ": an exemption without a reason: " + line);
+    names.insert(line.substr(0, colon));
+  }
+  return names;
+}
+
+void check_coverage_at_end() { ::testing::AddGlobalTestEnvironment(new Coverage); }
+
+}  // namespace dnn::simt::test

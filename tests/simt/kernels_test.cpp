@@ -1,0 +1,428 @@
+// Every family of kernels, called through its slot and compared with the CPU's kernel: sizes that reach each of their
+// paths (packs and tails, warps and blocks, chunks), every element type, layouts, special values.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "core/kernels/all.h"
+#include "core/kernels/runtime.h"
+#include "core/node.h"
+#include "dnn/autograd.h"
+#include "dnn/ops/factory.h"
+#include "dnn/random.h"
+#include "tests/simt/simt.h"
+
+namespace dnn::simt::test {
+
+using detail::Layout;
+using kernel::ReduceShape;
+
+constexpr DType floating_types[] = {DType::float64, DType::float32, DType::float16, DType::bfloat16};
+constexpr DType all_types[] = {DType::float64, DType::float32, DType::float16, DType::bfloat16,
+                               DType::int64,   DType::int32,   DType::uint8,   DType::boolean};
+constexpr Layout all_layouts[] = {Layout::plain, Layout::channels_last, Layout::blocked8, Layout::blocked16};
+
+Tensor uniform(const Shape& shape, DType type = DType::float32, double low = -2, double high = 2) {
+  Tensor t = rand(shape, {.dtype = DType::float64});
+  double* data = t.data<double>();
+  for (int64_t i = 0; i < t.numel(); ++i) data[i] = low + (high - low) * data[i];
+  return t.to(type);
+}
+
+Tensor gpu(const Tensor& t) { return t.defined() ? t.to(Device::cuda()) : t; }
+
+// A tensor like `t` (its shape, layout) on the GPU, uninitialised.
+Tensor gpu_like(const Tensor& t) {
+  Tensor result = detail::allocate(t.shape(), t.dtype(), Device::cuda());
+  detail::set_layout(result, detail::layout_of(t));
+  return result;
+}
+
+// The elements in memory order.
+std::vector<double> raw_values(const Tensor& t) {
+  Tensor flat = detail::allocate({t.numel()}, t.dtype(), Device::cpu());
+  const int64_t bytes = t.numel() * static_cast<int64_t>(size_of(t.dtype()));
+  const Device active = t.device().is_cpu() ? Device::cuda() : t.device();
+  if (t.device().is_cpu()) std::memcpy(detail::raw(flat), detail::raw(t), static_cast<size_t>(bytes));
+  else detail::runtime(active).copy(detail::raw(flat), Device::cpu(), detail::raw(t), t.device(), bytes);
+  return flat.to(DType::float64).to_vector<double>();
+}
+
+double unit(DType type) {
+  switch (type) {
+    case DType::float64: return 1e-14;
+    case DType::float32: return 1e-6;
+    case DType::float16: return 1e-3;
+    case DType::bfloat16: return 8e-3;
+    default: return 0;
+  }
+}
+
+void expect_near(const Tensor& actual, const Tensor& expected, double tolerance) {
+  const auto a = raw_values(actual), e = raw_values(expected);
+  ASSERT_EQ(a.size(), e.size());
+  double scale = 0;
+  for (const double x : e) scale = std::isfinite(x) ? std::max(scale, std::abs(x)) : scale;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == e[i] || (std::isnan(a[i]) && std::isnan(e[i]))) continue;
+    ASSERT_LE(std::abs(a[i] - e[i]), tolerance * scale) << "element " << i << ": " << a[i] << ", expected " << e[i];
+  }
+}
+
+void expect_same(const Tensor& actual, const Tensor& expected) { expect_near(actual, expected, 0); }
+
+Device cpu = Device::cpu();
+Device cuda = Device::cuda();
+
+// ---- element-wise ----------------------------------------------------------------------------------------------------
+
+TEST(UnaryKernels, EveryFunctorAndTypeWithTails) {
+  functor::for_each(functor::Unary{}, []<class F>(F f) {
+    SCOPED_TRACE(F::name);
+    for (const DType type : floating_types) {
+      const Tensor x = uniform({1003}, type, 0.1, 2), grad = uniform({1003}, type), before = uniform({1003}, type);
+      const Tensor y = empty_like(x), on_gpu = gpu_like(x);
+      kernel::unary_forward<F>[cpu](f, x, y);
+      kernel::unary_forward<F>[cuda](f, gpu(x), on_gpu);
+      expect_near(on_gpu, y, unit(type));
+      Tensor saved;
+      if (F::saves == functor::Saves::input) saved = x;
+      if (F::saves == functor::Saves::output) saved = y;
+      for (const bool accumulate : {false, true}) {
+        const Tensor out = before.clone(), gpu_out = gpu(before);
+        kernel::unary_backward<F>[cpu](f, grad, saved, out, accumulate);
+        kernel::unary_backward<F>[cuda](f, gpu(grad), gpu(saved), gpu_out, accumulate);
+        expect_near(gpu_out, out, 2 * unit(type));
+      }
+    }
+  });
+}
+
+// A slice that begins one element behind an aligned address.
+TEST(UnaryKernels, ArraysThatAreNotAligned) {
+  for (const DType type : floating_types) {
+    const Tensor x = uniform({101}, type), whole = gpu(x);
+    const Tensor y = detail::allocate({100}, type, cuda), expected = detail::allocate({100}, type, cpu);
+    kernel::unary_forward<functor::Square>[cuda]({}, whole.slice(0, 1, 101), y);
+    kernel::unary_forward<functor::Square>[cpu]({}, x.slice(0, 1, 101), expected);
+    expect_near(y, expected, unit(type));
+  }
+}
+
+TEST(BinaryKernels, EveryFunctorBroadcastAndNot) {
+  functor::for_each(functor::Binary{}, []<class F>(F f) {
+    SCOPED_TRACE(F::name);
+    for (const DType type : floating_types) {
+      const Shape shape{7, 3, 11};
+      const Tensor a = uniform(shape, type, 0.5, 2), row = uniform({11}, type, 0.5, 2).expand(shape);
+      const Tensor turned = uniform({11, 3, 7}, type, 0.5, 2).transpose(0, 2);
+      const Tensor grad = uniform(shape, type), before = uniform(shape, type);
+      for (const Tensor& b : {uniform(shape, type, 0.5, 2), row, turned}) {
+        // Views must be made on the GPU, since a copy there is contiguous.
+        Tensor gpu_b = gpu(b);
+        if (b.is_same(row)) gpu_b = gpu(b.select(0, 0).select(0, 0)).expand(shape);
+        if (b.is_same(turned)) gpu_b = gpu(b.transpose(0, 2)).transpose(0, 2);
+        const Tensor out = detail::allocate(shape, type, cpu), gpu_out = detail::allocate(shape, type, cuda);
+        kernel::binary_forward<F>[cpu](f, a, b, out);
+        kernel::binary_forward<F>[cuda](f, gpu(a), gpu_b, gpu_out);
+        expect_near(gpu_out, out, unit(type));
+        const bool saves = F::saves != functor::Saves::nothing;
+        for (const int operand : {0, 1}) {
+          const Tensor to = before.clone(), gpu_to = gpu(before);
+          kernel::binary_backward<F>[cpu](f, operand, grad, saves ? a : Tensor(), saves ? b : Tensor(), to, true);
+          kernel::binary_backward<F>[cuda](f, operand, gpu(grad), saves ? gpu(a) : Tensor(), saves ? gpu_b : Tensor(),
+                                           gpu_to, true);
+          expect_near(gpu_to, to, 4 * unit(type));
+        }
+      }
+    }
+  });
+}
+
+// ---- copies, random numbers ------------------------------------------------------------------------------------------
+
+TEST(CopyKernels, EveryPairOfTypes) {
+  Tensor values = uniform({999}, DType::float64, -300, 300);
+  const std::vector<double> special{0, -0.0, 1, -1, 0.5, 65504, 65520, 1e-7, 3e38, 2049, 1.0009765625, 1.00048828125};
+  std::copy(special.begin(), special.end(), values.data<double>());
+  for (const DType from : all_types) {
+    for (const DType to : all_types) {
+      SCOPED_TRACE(std::string(name_of(from)) + " to " + name_of(to));
+      // What an integer cannot hold converts to anything.
+      const bool fits = is_floating(from) && is_floating(to);
+      const Tensor wide = fits ? values : uniform({999}, DType::float64, 0, 250);
+      const Tensor source = wide.to(from), on_gpu = gpu(source);
+      const Tensor expected = detail::allocate({999}, to, cpu), actual = detail::allocate({999}, to, cuda);
+      kernel::copy[cpu](source, expected);
+      kernel::copy[cuda](on_gpu, actual);
+      expect_same(actual, expected);
+
+      const Tensor thin = detail::allocate({3, 333}, to, cuda), thin_expected = detail::allocate({3, 333}, to, cpu);
+      kernel::copy[cpu](source.reshape({333, 3}).t(), thin_expected);
+      kernel::copy[cuda](on_gpu.reshape({333, 3}).t(), thin);
+      expect_same(thin, thin_expected);
+    }
+  }
+}
+
+TEST(CopyKernels, ScattersIntoStridedOutputs) {
+  const Tensor source = uniform({40, 50});
+  Tensor target = zeros({50, 80}, {.device = cuda}), expected = zeros({50, 80});
+  kernel::copy[cuda](gpu(source), target.slice(1, 0, 80, 2).t());
+  kernel::copy[cpu](source, expected.slice(1, 0, 80, 2).t());
+  expect_same(target, expected);
+}
+
+TEST(FillKernels, EveryTypeContiguousAndNot) {
+  for (const DType type : all_types) {
+    const Tensor whole = detail::allocate({37, 29}, type, cuda), expected = detail::allocate({37, 29}, type, cpu);
+    kernel::fill[cuda](whole, 3), kernel::fill[cpu](expected, 3);
+    expect_same(whole, expected);
+    kernel::fill[cuda](whole.slice(1, 1, 29, 3), 0.25), kernel::fill[cpu](expected.slice(1, 1, 29, 3), 0.25);
+    expect_same(whole, expected);
+  }
+}
+
+TEST(RandomKernels, GiveTheCpusNumbers) {
+  for (const DType type : floating_types) {
+    for (const int64_t n : {1, 2, 3, 5, 4099}) {
+      const Tensor a = detail::allocate({n}, type, cuda), b = detail::allocate({n}, type, cpu);
+      kernel::random_uniform[cuda](a, 11, 5), kernel::random_uniform[cpu](b, 11, 5);
+      expect_same(a, b);
+      kernel::random_normal[cuda](a, 11, 6), kernel::random_normal[cpu](b, 11, 6);
+      expect_near(a, b, std::max(unit(type), 1e-6));  // computed in float
+    }
+  }
+}
+
+// ---- layouts ---------------------------------------------------------------------------------------------------------
+
+TEST(RelayoutKernels, EveryPairOfLayouts) {
+  for (const Shape& shape : {Shape{2, 16, 5, 7}, Shape{1, 48, 1, 1}, Shape{3, 32, 9, 8}, Shape{1, 80, 7, 10}}) {
+    for (const Layout from : all_layouts) {
+      for (const Layout to : all_layouts) {
+        const Tensor source = uniform(shape), on_gpu = gpu(source);
+        const Tensor expected = empty_like(source), actual = gpu_like(source);
+        kernel::relayout[cpu](detail::raw(source), from, detail::raw(expected), to, shape);
+        kernel::relayout[cuda](detail::raw(on_gpu), from, detail::raw(actual), to, shape);
+        expect_same(actual, expected);
+      }
+    }
+  }
+  const Tensor odd = uniform({2, 5, 33, 3}), actual = gpu_like(odd), expected = empty_like(odd);
+  kernel::relayout[cpu](detail::raw(odd), Layout::plain, detail::raw(expected), Layout::channels_last, odd.shape());
+  kernel::relayout[cuda](detail::raw(gpu(odd)), Layout::plain, detail::raw(actual), Layout::channels_last, odd.shape());
+  expect_same(actual, expected);
+}
+
+// The same tensor in a layout; images with channels that do not fit stay plain.
+Tensor laid_out(const Tensor& t, Layout layout) {
+  const int64_t block = layout == Layout::blocked8 ? 8 : layout == Layout::blocked16 ? 16 : 1;
+  if (t.rank() != 4 || t.dtype() != DType::float32 || t.size(1) % block != 0) return t.clone();
+  return detail::in_layout(t.clone(), layout);
+}
+
+TEST(ChannelSumKernels, EveryLayoutAndType) {
+  for (const DType type : floating_types) {
+    for (const Layout layout : all_layouts) {
+      for (const Shape& shape : {Shape{3, 16, 5, 5}, Shape{2, 32, 40, 40}, Shape{70, 16, 1, 1}}) {
+        const Tensor x = uniform(shape, type), before = uniform({shape[1]}, type);
+        const Tensor expected = before.clone(), actual = gpu(before);
+        kernel::channel_sum[cpu](x, expected, true);
+        kernel::channel_sum[cuda](laid_out(gpu(x), layout), actual, true);
+        expect_near(actual, expected, 2 * unit(type));
+      }
+    }
+  }
+}
+
+TEST(DropoutKernels, DropTheCpusElementsInEveryLayout) {
+  for (const Shape& shape : {Shape{1003}, Shape{2, 5, 3, 3}, Shape{2, 16, 5, 3}, Shape{3, 7, 11}, Shape{1, 4, 1, 1}}) {
+    for (const DType type : floating_types) {
+      for (const Layout layout : all_layouts) {
+        const Tensor x = laid_out(uniform(shape, type), layout), before = laid_out(uniform(shape, type), layout);
+        for (const double p : {0.3, 1.0}) {
+          const Tensor expected = before.clone(), actual = laid_out(gpu(before), layout);
+          detail::make_plain(expected);
+          const Tensor plain = x.clone();
+          detail::make_plain(plain);
+          kernel::dropout[cpu](plain, p, 3, 4, expected, true);
+          kernel::dropout[cuda](laid_out(gpu(plain), layout), p, 3, 4, actual, true);
+          detail::make_plain(actual);
+          expect_near(actual, expected, unit(type));
+        }
+      }
+    }
+  }
+}
+
+// ---- reductions ------------------------------------------------------------------------------------------------------
+
+const ReduceShape reduce_shapes[] = {{1, 1, 1},    {5, 3, 1},     {300, 10, 1}, {1, 20000, 1}, {3, 4001, 1},
+                                     {2, 7, 5},    {1, 9000, 3},  {4, 600, 40}, {2, 1, 70},    {1, 2500, 33},
+                                     {1, 0, 1},    {3, 0, 4},     {0, 5, 1},    {2, 513, 1}};
+
+TEST(SumKernels, EveryShapeAndType) {
+  for (const ReduceShape& shape : reduce_shapes) {
+    for (const DType type : all_types) {
+      const Tensor x = uniform({shape.outer, shape.n, shape.inner}, DType::float64, 0, 3).to(type);
+      const DType result = is_floating(type) ? type : DType::int64;
+      const Tensor before = uniform({shape.outer, shape.inner}, result, 1, 5);
+      for (const bool accumulate : {false, true}) {
+        const Tensor expected = before.clone(), actual = gpu(before);
+        const double scale = is_floating(type) ? 0.5 : 1;
+        kernel::reduce_sum[cpu](x, shape, scale, expected, accumulate);
+        kernel::reduce_sum[cuda](gpu(x), shape, scale, actual, accumulate);
+        expect_near(actual, expected, 2 * unit(type));
+      }
+    }
+  }
+}
+
+TEST(ExtremumKernels, FirstOfEqualsAndNaN) {
+  for (const ReduceShape& shape : reduce_shapes) {
+    if (shape.n == 0) continue;
+    for (const DType type : all_types) {
+      if (type == DType::boolean) continue;
+      Tensor wide = uniform({shape.outer, shape.n, shape.inner}, DType::float64, 0, 9).to(DType::uint8).to(DType::float64);
+      if (is_floating(type) && shape.n > 8) {
+        for (int64_t i = 5; i < wide.numel(); i += shape.n + 3) wide.data<double>()[i] = NAN;
+      }
+      const Tensor x = wide.to(type);
+      for (const auto which : {kernel::Extremum::max, kernel::Extremum::min}) {
+        const Shape small{shape.outer, shape.inner};
+        const Tensor values = detail::allocate(small, type, cpu), gpu_values = detail::allocate(small, type, cuda);
+        const Tensor at = detail::allocate(small, DType::int64, cpu), gpu_at = detail::allocate(small, DType::int64, cuda);
+        kernel::reduce_extremum[cpu](x, shape, which, values, at);
+        kernel::reduce_extremum[cuda](gpu(x), shape, which, gpu_values, gpu_at);
+        expect_same(gpu_values, values);
+        expect_same(gpu_at, at);
+        kernel::reduce_extremum[cuda](gpu(x), shape, which, {}, gpu_at);
+        expect_same(gpu_at, at);
+        if (!is_floating(type)) continue;
+        const Tensor grad = uniform(small, type), out = empty_like(x), gpu_out = gpu_like(x);
+        kernel::reduce_extremum_backward[cpu](grad, at, shape, out);
+        kernel::reduce_extremum_backward[cuda](gpu(grad), gpu_at, shape, gpu_out);
+        expect_same(gpu_out, out);
+      }
+    }
+  }
+}
+
+TEST(SoftmaxKernels, RowsOfEveryLengthAndColumns) {
+  for (const ReduceShape& shape : reduce_shapes) {
+    if (shape.n == 0) continue;
+    for (const DType type : floating_types) {
+      for (const bool logarithm : {false, true}) {
+        const Tensor x = uniform({shape.outer, shape.n, shape.inner}, type, -20, 20), grad = uniform(x.shape(), type);
+        const Tensor y = empty_like(x), gpu_y = gpu_like(x);
+        kernel::softmax_forward[cpu](x, shape, logarithm, y);
+        kernel::softmax_forward[cuda](gpu(x), shape, logarithm, gpu_y);
+        expect_near(gpu_y, y, 4 * unit(type));
+        for (const bool accumulate : {false, true}) {
+          const Tensor out = uniform(x.shape(), type), gpu_out = gpu(out);
+          kernel::softmax_backward[cpu](grad, y, shape, logarithm, out, accumulate);
+          kernel::softmax_backward[cuda](gpu(grad), gpu(y), shape, logarithm, gpu_out, accumulate);
+          expect_near(gpu_out, out, 8 * unit(type));
+        }
+      }
+    }
+  }
+}
+
+TEST(CrossEntropyKernels, FewAndManyClasses) {
+  for (const int64_t classes : {1, 10, 130, 1000, 3001}) {
+    for (const DType type : floating_types) {
+      const int64_t n = 9;
+      const Tensor logits = uniform({n, classes}, type, -10, 10);
+      const Tensor labels = uniform({n}, DType::float64, 0, static_cast<double>(classes)).to(DType::int64);
+      const DType wide = type == DType::float64 ? DType::float64 : DType::float32;
+      const Tensor losses = detail::allocate({n}, type, cpu), gpu_losses = detail::allocate({n}, type, cuda);
+      const Tensor sums = detail::allocate({n}, wide, cpu), gpu_sums = detail::allocate({n}, wide, cuda);
+      kernel::cross_entropy_forward[cpu](logits, labels, losses, sums);
+      const Tensor gpu_labels = gpu(classes == 10 ? labels.to(DType::int32) : labels);
+      kernel::cross_entropy_forward[cuda](gpu(logits), gpu_labels, gpu_losses, gpu_sums);
+      expect_near(gpu_losses, losses, 2 * unit(type));
+      expect_near(gpu_sums, sums, 2 * unit(wide));
+      for (const Tensor& grad : {uniform({n}, type), uniform({1}, type)}) {
+        const Tensor out = uniform({n, classes}, type), gpu_out = gpu(out);
+        kernel::cross_entropy_backward[cpu](grad, 0.5, logits, labels, sums, out, true);
+        kernel::cross_entropy_backward[cuda](gpu(grad), 0.5, gpu(logits), gpu_labels, gpu(sums), gpu_out, true);
+        expect_near(gpu_out, out, 4 * unit(type));
+      }
+    }
+  }
+}
+
+// ---- optimizers ------------------------------------------------------------------------------------------------------
+
+struct Lists {
+  std::vector<Tensor> parameters, gradients, first, second;
+  Lists on_gpu() const {
+    Lists result;
+    for (const auto& [from, to] : {std::pair{&parameters, &result.parameters}, std::pair{&gradients, &result.gradients},
+                                   std::pair{&first, &result.first}, std::pair{&second, &result.second}})
+      for (const Tensor& t : *from) to->push_back(gpu(t));
+    return result;
+  }
+};
+
+Lists optimizer_lists() {
+  Lists lists;
+  for (const DType type : floating_types) {
+    for (const int64_t n : {0, 1, 37, 4096, 9001}) {
+      lists.parameters.push_back(uniform({n}, type));
+      lists.gradients.push_back(uniform({n}, type));
+      lists.first.push_back(uniform({n}, type));
+      lists.second.push_back(uniform({n}, type, 0.1, 1));
+    }
+  }
+  return lists;
+}
+
+void expect_near(const std::vector<Tensor>& actual, const std::vector<Tensor>& expected) {
+  for (size_t i = 0; i < expected.size(); ++i) expect_near(actual[i], expected[i], 4 * unit(expected[i].dtype()));
+}
+
+TEST(OptimizerKernels, Sgd) {
+  for (const SgdUpdate& options :
+       {SgdUpdate{.lr = 0.1}, SgdUpdate{.lr = 0.1, .weight_decay = 0.01}, SgdUpdate{.lr = 0.1, .momentum = 0.9},
+        SgdUpdate{.lr = 0.1, .momentum = 0.9, .dampening = 0.5, .weight_decay = 0.1, .nesterov = true},
+        SgdUpdate{.lr = 0.1, .momentum = 0.9, .first_step = true}}) {
+    const Lists lists = optimizer_lists(), moved = lists.on_gpu();
+    kernel::sgd_update[cpu](lists.parameters, lists.gradients, lists.first, options);
+    kernel::sgd_update[cuda](moved.parameters, moved.gradients, moved.first, options);
+    expect_near(moved.parameters, lists.parameters);
+    expect_near(moved.first, lists.first);
+  }
+  const std::vector<Tensor> p{gpu(ones({5}))}, g{gpu(ones({5}))};
+  kernel::sgd_update[cuda](p, g, {}, {.lr = 0.25});
+  EXPECT_EQ(p[0].to_vector<float>()[4], 0.75f);
+}
+
+TEST(OptimizerKernels, Adam) {
+  for (const AdamUpdate& options :
+       {AdamUpdate{.lr = 0.1}, AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .step = 7},
+        AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .decoupled_decay = true, .step = 3}}) {
+    const Lists lists = optimizer_lists(), moved = lists.on_gpu();
+    kernel::adam_update[cpu](lists.parameters, lists.gradients, lists.first, lists.second, options);
+    kernel::adam_update[cuda](moved.parameters, moved.gradients, moved.first, moved.second, options);
+    expect_near(moved.parameters, lists.parameters);
+    expect_near(moved.first, lists.first);
+    expect_near(moved.second, lists.second);
+  }
+}
+
+TEST(EmptyTensors, LaunchNothing) {
+  const int64_t before = counters().launches;
+  const Tensor nothing = detail::allocate({0}, DType::float32, cuda);
+  kernel::fill[cuda](nothing, 1);
+  kernel::copy[cuda](nothing, nothing);
+  kernel::unary_forward<functor::Relu>[cuda]({}, nothing, nothing);
+  kernel::random_uniform[cuda](nothing, 1, 1);
+  kernel::dropout[cuda](nothing, 0.5, 1, 1, nothing, false);
+  EXPECT_EQ(counters().launches, before);
+}
+
+}  // namespace dnn::simt::test
