@@ -132,7 +132,8 @@ template <class Body>
 // Calls body(begin, end) for parts of [0, n), one for each thread, that start at multiples of `unit`. `work` is the
 // number of elements behind all of it. The bodies must not throw, and their results not depend on the partition.
 template <class Body>
-[[gnu::always_inline]] inline void parallel(int64_t n, int64_t work, int64_t unit, const Body& body) {
+[[gnu::always_inline]] inline void parallel(int64_t n, [[maybe_unused]] int64_t work, [[maybe_unused]] int64_t unit,
+                                            const Body& body) {
 #ifdef _OPENMP
   if (work >= parallel_threshold && n > unit && omp_get_max_threads() > 1) {
 #pragma omp parallel
