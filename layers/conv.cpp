@@ -29,7 +29,8 @@ Conv2d::Conv2d(int64_t in, int64_t out, const ConvLayerOptions& options) : in_(i
   kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
   if (!options.bias) return;
   bias = Parameter(empty({out}));
-  const double bound = 1 / std::sqrt(static_cast<double>(weight.numel() / out));
+  const int64_t fan = weight.numel() / out;
+  const double bound = 1 / std::sqrt(static_cast<double>(fan));
   uniform_(bias, -bound, bound);
 }
 

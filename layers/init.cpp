@@ -44,35 +44,37 @@ void check_floating(const char* where, const Tensor& t) {
 }
 
 // The deviation of a uniform distribution in +-bound is bound / sqrt(3).
-void uniform_of_deviation(Tensor& t, double deviation) {
+void uniform_of_deviation(const Tensor& t, double deviation) {
   const double bound = std::sqrt(3.0) * deviation;
   uniform_(t, -bound, bound);
 }
 
 }  // namespace
 
-void uniform_(Tensor t, double low, double high) {
+void uniform_(const Tensor& t, double low, double high) {
   check_floating("uniform_", t);
   NoGrad no_grad;
-  t.copy_(rand(t.shape(), {.dtype = t.dtype()}).mul_(high - low).add_(low));
+  Tensor(t).copy_(rand(t.shape(), {.dtype = t.dtype()}).mul_(high - low).add_(low));
 }
 
-void normal_(Tensor t, double mean, double deviation) {
+void normal_(const Tensor& t, double mean, double deviation) {
   check_floating("normal_", t);
   NoGrad no_grad;
-  t.copy_(randn(t.shape(), {.dtype = t.dtype()}).mul_(deviation).add_(mean));
+  Tensor(t).copy_(randn(t.shape(), {.dtype = t.dtype()}).mul_(deviation).add_(mean));
 }
 
-void kaiming_uniform_(Tensor t, const KaimingOptions& options) {
+void kaiming_uniform_(const Tensor& t, const KaimingOptions& options) {
   uniform_of_deviation(t, kaiming_deviation("kaiming_uniform_", t, options));
 }
 
-void kaiming_normal_(Tensor t, const KaimingOptions& options) {
+void kaiming_normal_(const Tensor& t, const KaimingOptions& options) {
   normal_(t, 0, kaiming_deviation("kaiming_normal_", t, options));
 }
 
-void xavier_uniform_(Tensor t, double gain) { uniform_of_deviation(t, xavier_deviation("xavier_uniform_", t, gain)); }
+void xavier_uniform_(const Tensor& t, double gain) {
+  uniform_of_deviation(t, xavier_deviation("xavier_uniform_", t, gain));
+}
 
-void xavier_normal_(Tensor t, double gain) { normal_(t, 0, xavier_deviation("xavier_normal_", t, gain)); }
+void xavier_normal_(const Tensor& t, double gain) { normal_(t, 0, xavier_deviation("xavier_normal_", t, gain)); }
 
 }  // namespace dnn

@@ -97,7 +97,7 @@ void write_tree(const Module& module, const std::string& indent, std::string& te
     const auto* child = std::get_if<Module*>(&value);
     if (child == nullptr) continue;
     text += any ? "" : "\n", any = true;
-    text += indent + "  (" + name + "): ";
+    text += fmt::format("{}  ({}): ", indent, name);
     write_tree(**child, indent + "  ", text);
     text += "\n";
   }
@@ -143,7 +143,7 @@ std::vector<NamedModule> Module::modules() {
   std::vector<NamedModule> result{{"", this}};
   for (const auto& [name, child] : children())
     for (const auto& [inner, module] : child->modules())
-      result.push_back({inner.empty() ? name : name + "." + inner, module});
+      result.push_back({inner.empty() ? name : fmt::format("{}.{}", name, inner), module});
   return result;
 }
 

@@ -7,9 +7,9 @@
 namespace dnn {
 
 /// Overwrites a tensor with uniform numbers in [low, high). Throws DTypeError unless floating.
-void uniform_(Tensor t, double low = 0, double high = 1);
+void uniform_(const Tensor& t, double low = 0, double high = 1);
 /// Overwrites a tensor with normal numbers. Throws DTypeError unless floating.
-void normal_(Tensor t, double mean = 0, double deviation = 1);
+void normal_(const Tensor& t, double mean = 0, double deviation = 1);
 
 /// Which side of a weight [out, in, ...] keeps its variance.
 enum class Fan { in, out };
@@ -22,13 +22,13 @@ struct KaimingOptions {
 
 /// Uniform in +-sqrt(6 / ((1 + a^2) fan)) (He et al., "Delving deep into rectifiers", ICCV 2015) for a weight [out, in]
 /// or [out, in, h, w]. Throws ShapeError below two dimensions.
-void kaiming_uniform_(Tensor t, const KaimingOptions& options = {});
+void kaiming_uniform_(const Tensor& t, const KaimingOptions& options = {});
 /// Normal of variance 2 / ((1 + a^2) fan); like `kaiming_uniform_`.
-void kaiming_normal_(Tensor t, const KaimingOptions& options = {});
+void kaiming_normal_(const Tensor& t, const KaimingOptions& options = {});
 /// Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, "Understanding the difficulty of training deep
 /// feedforward neural networks", AISTATS 2010). Throws ShapeError below two dimensions.
-void xavier_uniform_(Tensor t, double gain = 1);
+void xavier_uniform_(const Tensor& t, double gain = 1);
 /// Normal of variance gain^2 2 / (fan_in + fan_out); like `xavier_uniform_`.
-void xavier_normal_(Tensor t, double gain = 1);
+void xavier_normal_(const Tensor& t, double gain = 1);
 
 }  // namespace dnn

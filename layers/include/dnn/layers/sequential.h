@@ -65,7 +65,7 @@ class Sequential : public Layer {
   requires(detail::are_layers<M>) void push_back(M&& layer) {
     static_assert(std::is_rvalue_reference_v<M&&> && !std::is_const_v<std::remove_reference_t<M>>,
                   "Sequential holds its layers: give it std::move(layer) or layer.clone()");
-    push_back(std::unique_ptr<Layer>(std::make_unique<std::remove_cvref_t<M>>(std::move(layer))));
+    push_back(std::unique_ptr<Layer>(std::make_unique<std::remove_cvref_t<M>>(std::forward<M>(layer))));
   }
   /// The same for a layer whose class is known at run time only. Throws ArgumentError for a null pointer.
   void push_back(std::unique_ptr<Layer> layer);
