@@ -1,5 +1,5 @@
-// The caching allocator of the CPU: freed blocks are kept by size class and handed out again, so that a training loop asks
-// the system for memory in its first steps only.
+// The caching allocator of the CPU: freed blocks are kept by size class and handed out again, so that a training loop
+// asks the system for memory in its first steps only.
 //
 // A power of two is divided into eight size classes, which wastes at most one eighth. A free block holds the link to
 // the next one of its class in its own first bytes, so that freeing needs no memory and cannot fail.
@@ -65,7 +65,8 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(int64_t bytes) : data_(allocator().allocate(bytes, Purpose::workspace)), bytes_(bytes) {}
-  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Buffer(Buffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);

@@ -128,8 +128,7 @@ Attributes post_operations(const PlanKey& key) {
 PrimitiveDesc create(const dnnl_convolution_desc_t& operation, const Attributes& attributes,
                      const PrimitiveDesc& forward) {
   dnnl_primitive_desc_t desc = nullptr;
-  const dnnl_status_t status =
-      dnnl_primitive_desc_create(&desc, &operation, attributes.get(), engine(), forward.get());
+  const dnnl_status_t status = dnnl_primitive_desc_create(&desc, &operation, attributes.get(), engine(), forward.get());
   if (status == dnnl_unimplemented) return nullptr;
   DNN_ONEDNN(status);
   return PrimitiveDesc(desc);
@@ -164,7 +163,8 @@ PrimitiveDesc describe_primitive(const PlanKey& key, LayoutPair layouts) {
 
 // Whether some window holds nothing but padding.
 bool has_empty_windows(const ConvProblem& p) {
-  const auto along = [](int64_t input, int64_t output, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
+  const auto along = [](int64_t input, int64_t output, int64_t taps, int64_t stride, int64_t padding,
+                        int64_t dilation) {
     for (int64_t o = 0; o < output; ++o) {
       bool empty = true;
       for (int64_t tap = 0; tap < taps && empty; ++tap) {
@@ -256,7 +256,9 @@ const void* packed(const Plan& plan, const Tensor& weight, void* scratch) {
 // A piece of the workspace for every tensor that needs one, and the scratch memory of the primitives.
 struct Pieces {
   explicit Pieces(const Plan& plan) {
-    const auto need = [](bool wanted, const MemoryDesc& desc) { return wanted ? Workspace::rounded(bytes_of(desc)) : 0; };
+    const auto need = [](bool wanted, const MemoryDesc& desc) {
+      return wanted ? Workspace::rounded(bytes_of(desc)) : 0;
+    };
     const int64_t x_bytes = need(bool(plan.reorder_x), plan.x), y_bytes = need(bool(plan.reorder_y), plan.y);
     const int64_t weight_bytes = need(bool(plan.reorder_weight), plan.packed_weight);
     const int64_t scratch_bytes = Workspace::rounded(plan.scratch_bytes());
@@ -298,8 +300,8 @@ void copy_addend(const Plan& plan, const Tensor& add, void* to, void* scratch) {
 }  // namespace
 
 Layout output_layout(const ConvProblem& problem, Layout input) {
-  if (problem.output[2] * problem.output[3] == 1) return Layout::plain;  // one pixel: all layouts are the same order
-  return working_layouts(problem, input, Direction::forward).y;
+  const Layout layout = working_layouts(problem, input, Direction::forward).y;
+  return same_order(layout, Layout::plain, problem.output) ? Layout::plain : layout;
 }
 
 void forward(const ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,

@@ -11,8 +11,17 @@ using kernel::ConvProblem;
 // The sizes of a problem under their usual names.
 struct Sizes {
   explicit Sizes(const ConvProblem& p)
-      : n(p.input[0]), c(p.input[1]), h(p.input[2]), w(p.input[3]), k(p.output[1]), oh(p.output[2]), ow(p.output[3]),
-        r(p.weight[2]), s(p.weight[3]), group_c(p.weight[1]), group_k(p.output[1] / p.groups) {}
+      : n(p.input[0]),
+        c(p.input[1]),
+        h(p.input[2]),
+        w(p.input[3]),
+        k(p.output[1]),
+        oh(p.output[2]),
+        ow(p.output[3]),
+        r(p.weight[2]),
+        s(p.weight[3]),
+        group_c(p.weight[1]),
+        group_k(p.output[1] / p.groups) {}
   int64_t n, c, h, w, k, oh, ow, r, s;
   int64_t group_c, group_k;  // channels of one group
 };
@@ -41,7 +50,8 @@ void forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, const 
               for (int64_t s = 0; s < z.s; ++s) {
                 const int64_t w = ow * p.stride.w - p.padding.w + s * p.dilation.w;
                 if (w < 0 || w >= z.w) continue;
-                sum += xs[((n * z.c + first_c + c) * z.h + h) * z.w + w] * ws[((k * z.group_c + c) * z.r + r) * z.s + s];
+                sum +=
+                    xs[((n * z.c + first_c + c) * z.h + h) * z.w + w] * ws[((k * z.group_c + c) * z.r + r) * z.s + s];
               }
             }
           }

@@ -5,9 +5,7 @@
 
 namespace dnn::cpu {
 
-bool is_16bit(const Tensor& t) {
-  return t.defined() && (t.dtype() == DType::float16 || t.dtype() == DType::bfloat16);
-}
+bool is_16bit(const Tensor& t) { return t.defined() && (t.dtype() == DType::float16 || t.dtype() == DType::bfloat16); }
 
 Tensor to_float32(const Tensor& t) { return float32_like(t, true); }
 

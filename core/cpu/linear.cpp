@@ -1,11 +1,12 @@
 // Matrix products: float32 through oneDNN's sgemm (BLAS in row-major order), float64 in blocked plain loops.
+#include "core/kernels/linear.h"
+
 #include <algorithm>
 
 #include "core/cpu/convert.h"
 #include "core/cpu/kernels.h"
 #include "core/cpu/onednn.h"
 #include "core/functors.h"
-#include "core/kernels/linear.h"
 
 namespace dnn::cpu {
 namespace {

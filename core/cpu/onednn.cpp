@@ -62,7 +62,8 @@ int threads() {
 }
 
 int64_t native_block() {
-  static const int64_t block = (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+  static const int64_t block =
+      (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
   return block;
 }
 
@@ -112,7 +113,8 @@ void Executable::run(std::initializer_list<std::pair<int, const void*>> pointers
   };
   set(DNNL_ARG_SCRATCHPAD, scratch);
   for (const auto& [argument, pointer] : pointers) set(argument, pointer);
-  DNN_ONEDNN(dnnl_primitive_execute(primitive_.get(), stream(), static_cast<int>(arguments_.size()), arguments_.data()));
+  DNN_ONEDNN(
+      dnnl_primitive_execute(primitive_.get(), stream(), static_cast<int>(arguments_.size()), arguments_.data()));
   DNN_ONEDNN(dnnl_stream_wait(stream()));
 }
 

@@ -78,7 +78,8 @@ class Executable {
   int64_t scratch_bytes_ = 0;
 };
 
-// Copies between two layouts of the same elements; with `accumulate` adds to what is there. Empty when there is nothing to do.
+// Copies between two layouts of the same elements; with `accumulate` adds to what is there. Empty when there is nothing
+// to do.
 Executable make_reorder(const MemoryDesc& from, const MemoryDesc& to, bool accumulate = false);
 
 // One block of memory that grows to the largest need and is cut into pieces for the length of one call.

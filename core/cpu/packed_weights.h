@@ -1,8 +1,8 @@
 // Weights of convolutions as oneDNN wants them, kept until the plain weight changes or dies.
 //
-// An entry belongs to a storage (watched through a weak pointer: a new storage at an old address is no match), an offset
-// and a format. It is valid while the storage's version and its count of raw pointers handed out are what they were.
-// Used under onednn::mutex().
+// An entry belongs to a storage (watched through a weak pointer: a new storage at an old address is no match), an
+// offset and a format. It is valid while the storage's version and its count of raw pointers handed out are what they
+// were. Used under onednn::mutex().
 #pragma once
 
 #include "core/cpu/onednn.h"

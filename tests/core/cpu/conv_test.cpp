@@ -1,10 +1,11 @@
 // float32 convolution in every layout against the float64 loops, over problems that take different paths in oneDNN.
+#include "core/kernels/conv.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "core/kernels/conv.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/runtime.h"
 #include "core/node.h"
@@ -34,27 +35,27 @@ ConvProblem problem(const Shape& input, const Shape& weight, Size2 stride = 1, S
 }
 
 const ConvProblem problems[] = {
-    problem({2, 1, 12, 12}, {6, 1, 5, 5}, 1, 2),          // LeNet
-    problem({2, 6, 14, 14}, {16, 6, 5, 5}),               //
-    problem({2, 3, 15, 13}, {16, 3, 3, 3}, 1, 1),         // a first layer
-    problem({1, 3, 35, 35}, {32, 3, 11, 11}, 4, 2),       // AlexNet's
-    problem({1, 3, 9, 9}, {8, 3, 3, 3}, 2, 1),            //
-    problem({2, 16, 9, 7}, {32, 16, 3, 3}, 2, 1),         // whole blocks
-    problem({2, 8, 8, 8}, {16, 8, 3, 3}, 1, 1),           // half a block of AVX-512
-    problem({2, 24, 8, 8}, {24, 24, 3, 3}, 1, 1),         //
+    problem({2, 1, 12, 12}, {6, 1, 5, 5}, 1, 2),     // LeNet
+    problem({2, 6, 14, 14}, {16, 6, 5, 5}),          //
+    problem({2, 3, 15, 13}, {16, 3, 3, 3}, 1, 1),    // a first layer
+    problem({1, 3, 35, 35}, {32, 3, 11, 11}, 4, 2),  // AlexNet's
+    problem({1, 3, 9, 9}, {8, 3, 3, 3}, 2, 1),       //
+    problem({2, 16, 9, 7}, {32, 16, 3, 3}, 2, 1),    // whole blocks
+    problem({2, 8, 8, 8}, {16, 8, 3, 3}, 1, 1),      // half a block of AVX-512
+    problem({2, 24, 8, 8}, {24, 24, 3, 3}, 1, 1),    //
     problem({2, 5, 7, 9}, {7, 5, 3, 2}, {2, 1}, {1, 0}, {1, 2}),
-    problem({2, 16, 9, 9}, {16, 16, 3, 3}, 1, 2, 2),      // dilation
-    problem({2, 32, 8, 8}, {32, 1, 3, 3}, 1, 1),          // depthwise
-    problem({2, 32, 8, 8}, {64, 16, 3, 3}, 1, 1),         // two groups
-    problem({2, 12, 8, 8}, {12, 4, 3, 3}, 1, 1),          // three small ones
-    problem({2, 64, 4, 4}, {10, 64, 1, 1}),               // 1x1
-    problem({2, 64, 8, 8}, {128, 64, 1, 1}, 2),           //
-    problem({2, 16, 4, 4}, {32, 16, 4, 4}),               // to one pixel
-    problem({3, 16, 1, 1}, {32, 16, 1, 1}),               // from one pixel
-    problem({2, 16, 6, 6}, {16, 16, 2, 2}, 1, 3),         // windows of padding alone
+    problem({2, 16, 9, 9}, {16, 16, 3, 3}, 1, 2, 2),  // dilation
+    problem({2, 32, 8, 8}, {32, 1, 3, 3}, 1, 1),      // depthwise
+    problem({2, 32, 8, 8}, {64, 16, 3, 3}, 1, 1),     // two groups
+    problem({2, 12, 8, 8}, {12, 4, 3, 3}, 1, 1),      // three small ones
+    problem({2, 64, 4, 4}, {10, 64, 1, 1}),           // 1x1
+    problem({2, 64, 8, 8}, {128, 64, 1, 1}, 2),       //
+    problem({2, 16, 4, 4}, {32, 16, 4, 4}),           // to one pixel
+    problem({3, 16, 1, 1}, {32, 16, 1, 1}),           // from one pixel
+    problem({2, 16, 6, 6}, {16, 16, 2, 2}, 1, 3),     // windows of padding alone
     problem({1, 16, 1, 5}, {6, 16, 1, 3}, {1, 3}, {3, 0}, {2, 1}),
     problem({1, 24, 8, 7}, {16, 24, 2, 5}, {3, 1}, 3, {1, 2}),
-    problem({2, 16, 5, 5}, {16, 16, 3, 3}, 3),            // pixels that no window sees
+    problem({2, 16, 5, 5}, {16, 16, 3, 3}, 3),  // pixels that no window sees
     problem({2, 16, 7, 7}, {17, 16, 3, 3}, 1, 0, 3),
 };
 
@@ -87,11 +88,16 @@ void expect_close(const Tensor& actual, const Tensor& expected, const char* what
 
 struct Float64 {
   explicit Float64(const ConvProblem& p)
-      : x(randn(p.input).to(DType::float64)), weight(randn(p.weight).to(DType::float64)),
-        bias(randn({p.weight[0]}).to(DType::float64)), add(randn(p.output).to(DType::float64)),
-        grad(randn(p.output).to(DType::float64)), y(poisoned(p.output, Layout::plain, DType::float64)),
-        fused(poisoned(p.output, Layout::plain, DType::float64)), dx(poisoned(p.input, Layout::plain, DType::float64)),
-        dw(poisoned(p.weight, Layout::plain, DType::float64)), db(poisoned({p.weight[0]}, Layout::plain, DType::float64)) {
+      : x(randn(p.input).to(DType::float64)),
+        weight(randn(p.weight).to(DType::float64)),
+        bias(randn({p.weight[0]}).to(DType::float64)),
+        add(randn(p.output).to(DType::float64)),
+        grad(randn(p.output).to(DType::float64)),
+        y(poisoned(p.output, Layout::plain, DType::float64)),
+        fused(poisoned(p.output, Layout::plain, DType::float64)),
+        dx(poisoned(p.input, Layout::plain, DType::float64)),
+        dw(poisoned(p.weight, Layout::plain, DType::float64)),
+        db(poisoned({p.weight[0]}, Layout::plain, DType::float64)) {
     ConvProblem exact = p;
     exact.dtype = DType::float64;
     kernel::conv2d_forward[cpu](exact, x, weight, bias, y);
