@@ -1,0 +1,248 @@
+// Every message of the operations, with its exact text.
+#include "tests/harness/errors.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "dnn/ops.h"
+
+namespace dnn {
+namespace {
+
+const TensorOptions f64{.dtype = DType::float64}, i64{.dtype = DType::int64}, boolean{.dtype = DType::boolean};
+
+TEST(Errors, ElementWise) {
+  EXPECT_ERROR(zeros({2, 3}) + zeros({4}), ShapeError,
+               "add: shapes [2, 3] and [4] do not broadcast, sizes must be equal or 1 counted from the last dimension");
+  EXPECT_ERROR(zeros({2}) * zeros({3}), ShapeError,
+               "mul: shapes [2] and [3] do not broadcast, sizes must be equal or 1 counted from the last dimension");
+  EXPECT_ERROR(add(Tensor(), zeros({2})), ArgumentError, "add: a is undefined, expected a tensor");
+  EXPECT_ERROR(sub(zeros({2}), Tensor()), ArgumentError,
+               "tensor: the tensor is undefined, expected one that holds elements");
+  EXPECT_ERROR(add(zeros({2}, boolean), zeros({2}, boolean)), DTypeError,
+               "add: the input is bool, expected a number type");
+  EXPECT_ERROR(neg(zeros({2}, boolean)), DTypeError, "neg: the input is bool, expected a number type");
+  EXPECT_ERROR(relu(zeros({2}, boolean)), DTypeError, "relu: the input is bool, expected a number type");
+}
+
+TEST(Errors, Products) {
+  EXPECT_ERROR(matmul(zeros({2, 3}), zeros({4, 5})), ShapeError,
+               "matmul: [2, 3] and [4, 5] do not multiply, expected [m, k] and [k, n]");
+  EXPECT_ERROR(matmul(zeros({3}), zeros({3, 5})), ShapeError,
+               "matmul: [3] and [3, 5] do not multiply, expected [m, k] and [k, n]");
+  EXPECT_ERROR(matmul(zeros({2, 3}), zeros({3, 5}, f64)), DTypeError,
+               "matmul: b is float64, a is float32, expected one type (shapes [3, 5], [2, 3])");
+  EXPECT_ERROR(matmul(zeros({2, 3}, i64), zeros({3, 5}, i64)), DTypeError,
+               "matmul: a is int64, expected a floating type (a [2, 3])");
+  EXPECT_ERROR(linear(zeros({2, 3}), zeros({5, 4})), ShapeError,
+               "linear: input has 3 features, weight expects 4 (input [2, 3], weight [5, 4])");
+  EXPECT_ERROR(linear(zeros({}), zeros({5, 4})), ShapeError,
+               "linear: input has 0 features, weight expects 4 (input [], weight [5, 4])");
+  EXPECT_ERROR(linear(zeros({2, 4}), zeros({4})), ShapeError,
+               "linear: weight has 1 dimensions, expected 2 (weight [4])");
+  EXPECT_ERROR(linear(zeros({2, 4}), zeros({5, 4}), zeros({4})), ShapeError,
+               "linear: bias has shape [4], expected [5] (input [2, 4], weight [5, 4])");
+  EXPECT_ERROR(linear(zeros({2, 4}), zeros({5, 4}), {}, {.add = zeros({2, 4})}), ShapeError,
+               "linear: add has shape [2, 4], expected the result's [2, 5] (input [2, 4], weight [5, 4])");
+  EXPECT_ERROR(linear(zeros({2, 4}), zeros({5, 4}), zeros({5}, f64)), DTypeError,
+               "linear: bias is float64, input is float32, expected one type (shapes [5], [2, 4])");
+  EXPECT_ERROR(linear(zeros({2, 4}, i64), zeros({5, 4}, i64)), DTypeError,
+               "linear: input is int64, expected a floating type (input [2, 4])");
+  EXPECT_ERROR(linear(zeros({2, 3, 0}), zeros({5, 0})), ShapeError,
+               "linear: input [2, 3, 0] has no features, expected at least one");
+}
+
+TEST(Errors, Convolution) {
+  const Tensor x = zeros({8, 4, 32, 32}), w = zeros({16, 3, 3, 3});
+  EXPECT_ERROR(conv2d(x, w), ShapeError,
+               "conv2d: input has 4 channels, weight expects 3 (input [8, 4, 32, 32], weight [16, 3, 3, 3], groups 1)");
+  EXPECT_ERROR(conv2d(zeros({4, 32, 32}), w), ShapeError,
+               "conv2d: input has 3 dimensions, expected 4 (input [4, 32, 32])");
+  EXPECT_ERROR(conv2d(x, zeros({16, 4, 3})), ShapeError,
+               "conv2d: weight has 3 dimensions, expected 4 (weight [16, 4, 3])");
+  EXPECT_ERROR(conv2d(x, zeros({15, 2, 3, 3}), {}, {.groups = 2}), ShapeError,
+               "conv2d: 15 filters do not split into 2 groups (input [8, 4, 32, 32], weight [15, 2, 3, 3], groups 2)");
+  EXPECT_ERROR(
+      conv2d(x, zeros({16, 4, 3, 0})), ShapeError,
+      "conv2d: a size is 0, expected filters and channels (input [8, 4, 32, 32], weight [16, 4, 3, 0], groups 1)");
+  EXPECT_ERROR(conv2d(x, zeros({16, 4, 3, 3}), zeros({8})), ShapeError,
+               "conv2d: bias has shape [8], expected [16] (input [8, 4, 32, 32], weight [16, 4, 3, 3], groups 1)");
+  EXPECT_ERROR(
+      conv2d(zeros({1, 4, 2, 2}), zeros({16, 4, 3, 3})), ShapeError,
+      "conv2d: the filter is larger than the padded input (input [1, 4, 2, 2], weight [16, 4, 3, 3], groups 1) with "
+      "padding 0x0, dilation 1x1");
+  EXPECT_ERROR(
+      conv2d(x, zeros({16, 4, 3, 3}), {}, {.add = zeros({8, 16, 32, 32})}), ShapeError,
+      "conv2d: add has shape [8, 16, 32, 32], expected the result's [8, 16, 30, 30] (input [8, 4, 32, 32], weight "
+      "[16, 4, 3, 3], groups 1)");
+  EXPECT_ERROR(conv2d(x, w, {}, {.stride = {0, 1}}), ArgumentError, "conv2d: stride is 0x1, expected 1 to 2147483647");
+  EXPECT_ERROR(conv2d(x, w, {}, {.padding = -1}), ArgumentError, "conv2d: padding is -1x-1, expected 0 to 2147483647");
+  EXPECT_ERROR(conv2d(x, w, {}, {.dilation = 0}), ArgumentError, "conv2d: dilation is 0x0, expected 1 to 2147483647");
+  EXPECT_ERROR(conv2d(x, w, {}, {.stride = int64_t{1} << 40}), ArgumentError,
+               "conv2d: stride is 1099511627776x1099511627776, expected 1 to 2147483647");
+  EXPECT_ERROR(conv2d(x, w, {}, {.groups = 0}), ArgumentError, "conv2d: groups is 0, expected at least 1");
+  EXPECT_ERROR(conv2d(x, zeros({16, 4, 3, 3}, f64)), DTypeError,
+               "conv2d: weight is float64, input is float32, expected one type (shapes [16, 4, 3, 3], [8, 4, 32, 32])");
+  EXPECT_ERROR(conv2d(zeros({1, 1, 3, 3}, i64), zeros({1, 1, 3, 3}, i64)), DTypeError,
+               "conv2d: input is int64, expected a floating type (input [1, 1, 3, 3])");
+  EXPECT_ERROR(conv2d({}, w), ArgumentError, "conv2d: input is undefined, expected a tensor");
+  EXPECT_THROW(conv2d(x, w, {}, {.groups = INT64_MAX}), ShapeError);
+}
+
+TEST(Errors, Pooling) {
+  const Tensor x = zeros({2, 3, 4, 5});
+  EXPECT_ERROR(max_pool2d(zeros({3, 4, 5})), ShapeError,
+               "max_pool2d: input has 3 dimensions, expected 4 (input [3, 4, 5])");
+  EXPECT_ERROR(avg_pool2d(zeros({1, 1, 4, 4}, i64)), DTypeError,
+               "avg_pool2d: input is int64, expected a floating type (input [1, 1, 4, 4])");
+  EXPECT_ERROR(max_pool2d(x, {.kernel = {0, 2}}), ArgumentError,
+               "max_pool2d: kernel is 0x2, expected at least 1 (input [2, 3, 4, 5], kernel 0x2)");
+  EXPECT_ERROR(
+      max_pool2d(x, {.kernel = 1 << 20}), ArgumentError,
+      "max_pool2d: kernel is 1048576x1048576, expected at least 1 (input [2, 3, 4, 5], kernel 1048576x1048576)");
+  EXPECT_ERROR(
+      avg_pool2d(x, {.stride = -1}), ArgumentError,
+      "avg_pool2d: stride is -1x-1, expected at least 1, or 0 for the kernel's size (input [2, 3, 4, 5], kernel "
+      "2x2)");
+  EXPECT_ERROR(max_pool2d(x, {.padding = 2}), ArgumentError,
+               "max_pool2d: padding is 2x2, expected 0 to half the kernel (input [2, 3, 4, 5], kernel 2x2)");
+  EXPECT_ERROR(max_pool2d(x, {.kernel = 5}), ShapeError,
+               "max_pool2d: the window 5x5 is larger than the padded input (input [2, 3, 4, 5], padding 0x0)");
+  EXPECT_ERROR(max_pool2d({}), ArgumentError, "tensor: the tensor is undefined, expected one that holds elements");
+}
+
+TEST(Errors, BatchNorm) {
+  const Tensor x = zeros({2, 3, 4, 4}), one = ones({3}), four = ones({4});
+  const BatchNormOptions inference{.training = false};
+  EXPECT_ERROR(batch_norm(zeros({2, 3, 4}), one, one, one, one), ShapeError,
+               "batch_norm: input has 3 dimensions, expected [n, c] or [n, c, h, w] (input [2, 3, 4])");
+  EXPECT_ERROR(batch_norm(x, four, one, one, one), ShapeError,
+               "batch_norm: weight has shape [4], expected [3] (input [2, 3, 4, 4])");
+  EXPECT_ERROR(batch_norm(x, one, one, one, four), ShapeError,
+               "batch_norm: running_var has shape [4], expected [3] (input [2, 3, 4, 4])");
+  EXPECT_ERROR(batch_norm(x, {}, one, one, one), ArgumentError, "batch_norm: weight is undefined, expected a tensor");
+  EXPECT_ERROR(batch_norm(x, one, one, {}, {}, inference), ArgumentError,
+               "batch_norm: running_mean is undefined, expected a tensor");
+  EXPECT_ERROR(batch_norm(x, one, one, one, {}), ArgumentError,
+               "batch_norm: running_var is undefined, expected a tensor");
+  EXPECT_ERROR(batch_norm(x, ones({3}, f64), one, one, one), DTypeError,
+               "batch_norm: weight is float64, expected float32 for an input of float32");
+  EXPECT_ERROR(batch_norm(x.to(DType::bfloat16), one.to(DType::bfloat16), one, one, one), DTypeError,
+               "batch_norm: weight is bfloat16, expected float32 for an input of bfloat16");
+  EXPECT_ERROR(batch_norm(zeros({2, 3}, i64), one, one, one, one), DTypeError,
+               "batch_norm: input is int64, expected a floating type (input [2, 3])");
+  EXPECT_ERROR(batch_norm(x, ones({6}).slice(0, 0, 6, 2), one, one, one), ArgumentError,
+               "batch_norm: weight has gaps between its elements, expected it contiguous");
+  EXPECT_ERROR(batch_norm(x, one, one, one, one, {.eps = 0}), ArgumentError,
+               "batch_norm: eps is 0, expected a positive number");
+  EXPECT_ERROR(batch_norm(x, one, one, one, one, {.eps = std::nan("")}), ArgumentError,
+               "batch_norm: eps is nan, expected a positive number");
+  EXPECT_ERROR(batch_norm(x, one, one, one, one, {.momentum = 1.5}), ArgumentError,
+               "batch_norm: momentum is 1.5, expected 0 to 1");
+  EXPECT_ERROR(batch_norm(x, one, one, one, one, {.add = zeros({2, 3, 4, 5})}), ShapeError,
+               "batch_norm: add is float32 [2, 3, 4, 5], expected the input's float32 [2, 3, 4, 4]");
+  EXPECT_ERROR(batch_norm(zeros({1, 3}), one, one, one, one), ShapeError,
+               "batch_norm: 1 values per channel in training, expected at least 2 (input [1, 3])");
+  EXPECT_ERROR(batch_norm(zeros({0, 3, 4, 4}), one, one, one, one), ShapeError,
+               "batch_norm: 0 values per channel in training, expected at least 2 (input [0, 3, 4, 4])");
+}
+
+TEST(Errors, Dropout) {
+  EXPECT_ERROR(dropout(zeros({2}), {.p = 1.5}), ArgumentError, "dropout: p is 1.5, expected 0 to 1 (input [2])");
+  EXPECT_ERROR(dropout(zeros({2}), {.p = -0.1}), ArgumentError, "dropout: p is -0.1, expected 0 to 1 (input [2])");
+  EXPECT_ERROR(dropout(zeros({2}), {.p = std::nan("")}), ArgumentError,
+               "dropout: p is nan, expected 0 to 1 (input [2])");
+  EXPECT_ERROR(dropout(zeros({2}, i64)), DTypeError, "dropout: input is int64, expected a floating type (input [2])");
+}
+
+TEST(Errors, Reductions) {
+  const Tensor x = zeros({2, 3});
+  EXPECT_ERROR(sum(x, {.dims = {2}}), IndexError, "sum: dimension 2 is out of range, expected -2 <= dimension < 2");
+  EXPECT_ERROR(mean(x, {.dims = {-3}}), IndexError, "mean: dimension -3 is out of range, expected -2 <= dimension < 2");
+  EXPECT_ERROR(sum(x, {.dims = {1, -1}}), IndexError,
+               "sum: dimension 1 is named twice, expected each once (dims [1, -1], shape [2, 3])");
+  EXPECT_ERROR(mean(zeros({2}, i64)), DTypeError, "mean: input is int64, expected a floating type (input [2])");
+  EXPECT_ERROR(max(zeros({0, 3})), ShapeError,
+               "max: no elements to choose from, expected a dimension that is not empty (shape [0, 3])");
+  EXPECT_ERROR(min(zeros({2, 0}), {.dims = {1}}), ShapeError,
+               "min: no elements to choose from, expected a dimension that is not empty (shape [2, 0])");
+  EXPECT_ERROR(max(zeros({2}, boolean)), DTypeError, "max: the input is bool, expected a number type (shape [2])");
+  EXPECT_ERROR(argmax(zeros({2, 0}), 1), ShapeError,
+               "argmax: dimension 1 is empty, expected at least one element (shape [2, 0])");
+  EXPECT_ERROR(argmax(x, 2), IndexError, "argmax: dimension 2 is out of range, expected -2 <= dimension < 2");
+  EXPECT_ERROR(argmax(zeros({2}, boolean), 0), DTypeError,
+               "argmax: the input is bool, expected a number type (shape [2])");
+  EXPECT_ERROR(softmax(x, 2), IndexError, "softmax: dimension 2 is out of range, expected -2 <= dimension < 2");
+  EXPECT_ERROR(log_softmax(zeros({2}, i64)), DTypeError,
+               "log_softmax: input is int64, expected a floating type (input [2])");
+}
+
+TEST(Errors, Losses) {
+  const Tensor logits = zeros({2, 3});
+  EXPECT_ERROR(cross_entropy(zeros({2, 3, 4}), zeros({2}, i64)), ShapeError,
+               "cross_entropy: expected logits [n, classes] and labels [n] (logits [2, 3, 4], labels [2])");
+  EXPECT_ERROR(cross_entropy(logits, zeros({3}, i64)), ShapeError,
+               "cross_entropy: expected logits [n, classes] and labels [n] (logits [2, 3], labels [3])");
+  EXPECT_ERROR(cross_entropy(logits, zeros({2})), DTypeError,
+               "cross_entropy: labels are float32, expected int64 or int32 (labels [2])");
+  EXPECT_ERROR(cross_entropy(zeros({2, 3}, i64), zeros({2}, i64)), DTypeError,
+               "cross_entropy: logits is int64, expected a floating type (logits [2, 3])");
+  EXPECT_ERROR(cross_entropy(zeros({2, 0}), zeros({2}, i64)), ShapeError,
+               "cross_entropy: logits have no classes, expected at least one (logits [2, 0])");
+  EXPECT_ERROR(cross_entropy(logits, tensor({0, 3}, {2}, i64)), IndexError,
+               "cross_entropy: label 3 at position 1, expected 0 <= label < 3");
+  EXPECT_ERROR(cross_entropy(logits, tensor({-1, 2}, {2}, i64)), IndexError,
+               "cross_entropy: label -1 at position 0, expected 0 <= label < 3");
+  EXPECT_ERROR(mse_loss(zeros({2, 3}), zeros({3})), ShapeError,
+               "mse_loss: input [2, 3] and target [3] differ, expected one shape");
+  EXPECT_ERROR(mse_loss(zeros({2}, i64), zeros({2}, i64)), DTypeError,
+               "mse_loss: input is int64, expected a floating type (input [2])");
+  EXPECT_ERROR(mse_loss({}, zeros({2})), ArgumentError, "mse_loss: input is undefined, expected a tensor");
+}
+
+TEST(Errors, UpdateRules) {
+  const Tensor p = zeros({2, 3}), g = zeros({2, 3});
+  EXPECT_ERROR(sgd_update_({p}, {}, {}, {}), ArgumentError,
+               "sgd_update_: 0 gradients for 1 parameters, expected one each");
+  EXPECT_ERROR(sgd_update_({p}, {g}, {}, {.momentum = 0.9}), ArgumentError,
+               "sgd_update_: 0 velocities for 1 parameters, expected one each");
+  EXPECT_ERROR(adam_update_({p}, {g}, {g, g}, {g}, {}), ArgumentError,
+               "adam_update_: 2 means for 1 parameters, expected one each");
+  EXPECT_ERROR(sgd_update_({p}, {Tensor()}, {}, {}), ArgumentError, "sgd_update_: entry 0 of gradients is undefined");
+  EXPECT_ERROR(sgd_update_({Tensor()}, {g}, {}, {}), ArgumentError,
+               "sgd_update_: parameter is undefined, expected a tensor");
+  EXPECT_ERROR(sgd_update_({p, p}, {g, zeros({3})}, {}, {}), ShapeError,
+               "sgd_update_: entry 1 of gradients has shape [3], its parameter [2, 3]");
+  EXPECT_ERROR(adam_update_({p}, {g}, {g}, {zeros({2, 3}, f64)}, {}), DTypeError,
+               "adam_update_: entry 0 of squares is float64, its parameter float32");
+  EXPECT_ERROR(
+      sgd_update_({p}, {zeros({3, 2}).t()}, {}, {}), ArgumentError,
+      "sgd_update_: entry 0 of gradients has gaps between its elements, expected it contiguous (shape [2, 3])");
+  EXPECT_ERROR(sgd_update_({zeros({2}, i64)}, {zeros({2}, i64)}, {}, {}), DTypeError,
+               "sgd_update_: parameter is int64, expected a floating type (parameter [2])");
+  EXPECT_ERROR(adam_update_({p}, {g}, {g}, {g}, {.step = 0}), ArgumentError,
+               "adam_update_: step is 0, expected 1 for the first update");
+  sgd_update_({}, {}, {}, {});
+  adam_update_({}, {}, {}, {}, {});
+}
+
+TEST(Errors, NothingIsChangedByARefusedUpdate) {
+  const Tensor p = ones({2}), g = ones({2});
+  EXPECT_THROW(sgd_update_({p, p}, {g, zeros({3})}, {}, {}), ShapeError);
+  EXPECT_EQ(p.to_vector<float>(), (std::vector<float>{1, 1}));
+  EXPECT_EQ(p.version(), 0u);
+  const Tensor mean = zeros({3}), var = ones({3});
+  EXPECT_THROW(batch_norm(zeros({1, 3}), ones({3}), zeros({3}), mean, var), ShapeError);
+  EXPECT_EQ(mean.version(), 0u);
+}
+
+TEST(Errors, ABadLabelLeavesTheTensorsUsable) {
+  const Tensor x = randn({2, 3}, {.requires_grad = true});
+  EXPECT_THROW(cross_entropy(x, tensor({0, 7}, {2}, i64)), IndexError);
+  cross_entropy(x, tensor({0, 1}, {2}, i64)).backward();
+  EXPECT_TRUE(x.has_grad());
+}
+
+}  // namespace
+}  // namespace dnn
