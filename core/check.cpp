@@ -3,18 +3,14 @@
 
 namespace dnn::detail {
 
-namespace {
-
-const Tensor& first_defined(const char* where, std::initializer_list<NamedTensor> tensors) {
-  const auto& [name, tensor] = *tensors.begin();
-  if (!tensor->defined()) throw ArgumentError(fmt::format("{}: {} is undefined, expected a tensor", where, name));
-  return *tensor;
+void check_defined(const char* where, std::initializer_list<NamedTensor> tensors) {
+  for (const auto& [name, tensor] : tensors)
+    if (!tensor->defined()) throw ArgumentError(fmt::format("{}: {} is undefined, expected a tensor", where, name));
 }
 
-}  // namespace
-
 Device check_same_device(const char* where, std::initializer_list<NamedTensor> tensors) {
-  const Device device = first_defined(where, tensors).device();
+  check_defined(where, {*tensors.begin()});
+  const Device device = tensors.begin()->second->device();
   for (const auto& [name, tensor] : tensors)
     if (tensor->defined() && tensor->device() != device)
       throw DeviceError(fmt::format("{}: {} is on {}, {} on {}, expected one device (shapes {}, {})", where, name,
@@ -24,7 +20,8 @@ Device check_same_device(const char* where, std::initializer_list<NamedTensor> t
 }
 
 DType check_same_dtype(const char* where, std::initializer_list<NamedTensor> tensors) {
-  const DType type = first_defined(where, tensors).dtype();
+  check_defined(where, {*tensors.begin()});
+  const DType type = tensors.begin()->second->dtype();
   for (const auto& [name, tensor] : tensors)
     if (tensor->defined() && tensor->dtype() != type)
       throw DTypeError(fmt::format("{}: {} is {}, {} is {}, expected one type (shapes {}, {})", where, name,
@@ -48,8 +45,8 @@ void check_floating(const char* where, const char* name, const Tensor& t) {
 int64_t check_dim(const char* where, int64_t dim, int64_t rank) {
   const int64_t bound = rank == 0 ? 1 : rank;
   if (dim < -bound || dim >= bound)
-    throw IndexError(fmt::format("{}: dimension {} is out of range, expected {} <= dimension < {}", where, dim, -bound,
-                                 bound));
+    throw IndexError(
+        fmt::format("{}: dimension {} is out of range, expected {} <= dimension < {}", where, dim, -bound, bound));
   return dim < 0 ? dim + bound : dim;
 }
 

@@ -12,6 +12,8 @@ namespace dnn::detail {
 
 using NamedTensor = std::pair<const char*, const Tensor*>;
 
+// All tensors are defined.
+void check_defined(const char* where, std::initializer_list<NamedTensor> tensors);
 // All defined tensors lie on one device, which is returned; the first one must be defined.
 Device check_same_device(const char* where, std::initializer_list<NamedTensor> tensors);
 // All defined tensors have one type, which is returned; the first one must be defined.

@@ -34,6 +34,7 @@ void check_options(const Conv2dOptions& o) {
 
 ConvProblem problem_of(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
   check_options(o);
+  detail::check_defined("conv2d", {{"input", &input}, {"weight", &weight}});
   detail::check_same_device("conv2d", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
   const DType type =
       detail::check_same_dtype("conv2d", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});

@@ -9,6 +9,7 @@
 namespace dnn {
 
 Tensor dropout(const Tensor& input, const DropoutOptions& options) {
+  detail::check_defined("dropout", {{"input", &input}});
   if (!(options.p >= 0 && options.p <= 1))
     throw ArgumentError(fmt::format("dropout: p is {}, expected 0 to 1 (input {})", options.p, input.shape()));
   detail::check_floating("dropout", "input", input);

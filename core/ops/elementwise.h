@@ -21,6 +21,7 @@ DType result_type(const F&, const char* name, DType type) {
 
 template <class F>
 Tensor unary(const F& f, const Tensor& input, const char* name = F::name) {
+  check_defined(name, {{"input", &input}});
   const Tensor x = input.to(result_type(f, name, input.dtype())).contiguous();
   Tensor y = allocate_like(x);
   kernel::unary_forward<F>[x.device()](f, x, y);
@@ -59,6 +60,7 @@ inline DType promoted_type(const Tensor& a, const Tensor& b) {
 
 template <class F>
 Tensor binary(const F& f, const Tensor& left, const Tensor& right) {
+  check_defined(F::name, {{"a", &left}, {"b", &right}});
   check_same_device(F::name, {{"a", &left}, {"b", &right}});
   const Shape shape = broadcast_shapes(left.shape(), right.shape(), F::name);
   const DType type = result_type(f, F::name, promoted_type(left, right));

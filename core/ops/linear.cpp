@@ -41,6 +41,7 @@ void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, 
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
+  detail::check_defined("matmul", {{"a", &a}, {"b", &b}});
   detail::check_same_device("matmul", {{"a", &a}, {"b", &b}});
   const DType type = detail::check_same_dtype("matmul", {{"a", &a}, {"b", &b}});
   detail::check_floating("matmul", "a", a);
@@ -57,6 +58,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, const LinearOptions& options) {
   const Tensor& add = options.add;
+  detail::check_defined("linear", {{"input", &input}, {"weight", &weight}});
   detail::check_same_device("linear", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &add}});
   const DType type =
       detail::check_same_dtype("linear", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &add}});

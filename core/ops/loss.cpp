@@ -22,6 +22,7 @@ Tensor reduced(const Tensor& losses, Reduction reduction) {
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const LossOptions& options) {
+  detail::check_defined("cross_entropy", {{"logits", &logits}, {"labels", &labels}});
   detail::check_same_device("cross_entropy", {{"logits", &logits}, {"labels", &labels}});
   detail::check_floating("cross_entropy", "logits", logits);
   if (logits.rank() != 2 || labels.rank() != 1 || logits.size(0) != labels.size(0))
@@ -56,6 +57,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const LossOptio
 }
 
 Tensor mse_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
+  detail::check_defined("mse_loss", {{"input", &input}, {"target", &target}});
   detail::check_same_device("mse_loss", {{"input", &input}, {"target", &target}});
   detail::check_floating("mse_loss", "input", input);
   if (input.shape() != target.shape())

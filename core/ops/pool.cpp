@@ -14,6 +14,7 @@ using kernel::PoolProblem;
 namespace {
 
 PoolProblem problem_of(const char* where, const Tensor& input, const Pool2dOptions& o) {
+  detail::check_defined(where, {{"input", &input}});
   detail::check_floating(where, "input", input);
   detail::check_rank(where, "input", input, 4);
   const Size2 stride(o.stride.h == 0 ? o.kernel.h : o.stride.h, o.stride.w == 0 ? o.kernel.w : o.stride.w);

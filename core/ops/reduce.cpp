@@ -27,6 +27,7 @@ struct Plan {
 };
 
 Plan plan(const char* where, const Tensor& x, const ReduceOptions& options) {
+  detail::check_defined(where, {{"input", &x}});
   Plan p;
   for (int64_t dim : options.dims) {
     const int64_t d = detail::check_dim(where, dim, x.rank());

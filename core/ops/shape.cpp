@@ -8,8 +8,9 @@ namespace dnn {
 
 Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
   if (tensors.empty()) throw ArgumentError("cat: the list is empty, expected at least one tensor");
+  for (const Tensor& t : tensors) detail::check_defined("cat", {{"a tensor", &t}});
   const Tensor& first = tensors.front();
-  if (first.defined() && first.rank() == 0) throw ShapeError("cat: a tensor is a scalar, expected a dimension to join along");
+  if (first.rank() == 0) throw ShapeError("cat: a tensor is a scalar, expected a dimension to join along");
   const int64_t d = detail::check_dim("cat", dim, first.rank());
   Shape shape = first.shape();
   std::vector<int64_t> starts{0};

@@ -11,6 +11,7 @@ namespace dnn {
 namespace {
 
 Tensor normalised(const char* name, const Tensor& input, int64_t dim, bool logarithm) {
+  detail::check_defined(name, {{"input", &input}});
   detail::check_floating(name, "input", input);
   const int64_t along = detail::check_dim(name, dim, input.rank());
   kernel::ReduceShape sizes;

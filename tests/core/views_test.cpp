@@ -149,10 +149,8 @@ TEST(Cat, RefusesWhatDoesNotFit) {
   EXPECT_ERROR(cat({zeros({2}), zeros({2}, {.dtype = DType::int64})}), DTypeError,
                "cat: tensor is int64, first tensor is float32, expected one type (shapes [2], [2])");
   EXPECT_ERROR(cat({zeros({2})}, 1), IndexError, "cat: dimension 1 is out of range, expected -1 <= dimension < 1");
-  EXPECT_ERROR(cat({Tensor(), zeros({2})}), ArgumentError,
-               "tensor: the tensor is undefined, expected one that holds elements");
-  EXPECT_ERROR(cat({zeros({2}), Tensor()}), ArgumentError,
-               "tensor: the tensor is undefined, expected one that holds elements");
+  EXPECT_ERROR(cat({Tensor(), zeros({2})}), ArgumentError, "cat: a tensor is undefined, expected a tensor");
+  EXPECT_ERROR(cat({zeros({2}), Tensor()}), ArgumentError, "cat: a tensor is undefined, expected a tensor");
 }
 
 // ---- layouts

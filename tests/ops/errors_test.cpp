@@ -18,8 +18,7 @@ TEST(Errors, ElementWise) {
   EXPECT_ERROR(zeros({2}) * zeros({3}), ShapeError,
                "mul: shapes [2] and [3] do not broadcast, sizes must be equal or 1 counted from the last dimension");
   EXPECT_ERROR(add(Tensor(), zeros({2})), ArgumentError, "add: a is undefined, expected a tensor");
-  EXPECT_ERROR(sub(zeros({2}), Tensor()), ArgumentError,
-               "tensor: the tensor is undefined, expected one that holds elements");
+  EXPECT_ERROR(sub(zeros({2}), Tensor()), ArgumentError, "sub: b is undefined, expected a tensor");
   EXPECT_ERROR(add(zeros({2}, boolean), zeros({2}, boolean)), DTypeError,
                "add: the input is bool, expected a number type");
   EXPECT_ERROR(neg(zeros({2}, boolean)), DTypeError, "neg: the input is bool, expected a number type");
@@ -109,7 +108,7 @@ TEST(Errors, Pooling) {
                "max_pool2d: padding is 2x2, expected 0 to half the kernel (input [2, 3, 4, 5], kernel 2x2)");
   EXPECT_ERROR(max_pool2d(x, {.kernel = 5}), ShapeError,
                "max_pool2d: the window 5x5 is larger than the padded input (input [2, 3, 4, 5], padding 0x0)");
-  EXPECT_ERROR(max_pool2d({}), ArgumentError, "tensor: the tensor is undefined, expected one that holds elements");
+  EXPECT_ERROR(max_pool2d({}), ArgumentError, "max_pool2d: input is undefined, expected a tensor");
 }
 
 TEST(Errors, BatchNorm) {
@@ -225,6 +224,23 @@ TEST(Errors, UpdateRules) {
                "adam_update_: step is 0, expected 1 for the first update");
   sgd_update_({}, {}, {}, {});
   adam_update_({}, {}, {}, {}, {});
+}
+
+TEST(Errors, UndefinedTensorsAreNamed) {
+  const Tensor x = zeros({2, 3});
+  EXPECT_ERROR(relu({}), ArgumentError, "relu: input is undefined, expected a tensor");
+  EXPECT_ERROR(neg({}), ArgumentError, "neg: input is undefined, expected a tensor");
+  EXPECT_ERROR(sum({}), ArgumentError, "sum: input is undefined, expected a tensor");
+  EXPECT_ERROR(argmax({}, 0), ArgumentError, "argmax: input is undefined, expected a tensor");
+  EXPECT_ERROR(softmax({}), ArgumentError, "softmax: input is undefined, expected a tensor");
+  EXPECT_ERROR(dropout({}), ArgumentError, "dropout: input is undefined, expected a tensor");
+  EXPECT_ERROR(matmul(x, {}), ArgumentError, "matmul: b is undefined, expected a tensor");
+  EXPECT_ERROR(linear(x, {}), ArgumentError, "linear: weight is undefined, expected a tensor");
+  EXPECT_ERROR(conv2d(zeros({1, 1, 2, 2}), {}), ArgumentError, "conv2d: weight is undefined, expected a tensor");
+  EXPECT_ERROR(cross_entropy(x, {}), ArgumentError, "cross_entropy: labels is undefined, expected a tensor");
+  EXPECT_ERROR(mse_loss(x, {}), ArgumentError, "mse_loss: target is undefined, expected a tensor");
+  EXPECT_ERROR(batch_norm({}, x, x, x, x), ArgumentError, "batch_norm: input is undefined, expected a tensor");
+  EXPECT_ERROR(cat({x, {}}), ArgumentError, "cat: a tensor is undefined, expected a tensor");
 }
 
 TEST(Errors, NothingIsChangedByARefusedUpdate) {
