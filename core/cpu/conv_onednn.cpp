@@ -179,12 +179,16 @@ bool has_empty_windows(const ConvProblem& p) {
          along(p.input[3], p.output[3], p.weight[3], p.stride.w, p.padding.w, p.dilation.w);
 }
 
-// Plain loops are slow, and oneDNN 2.6's brgconv crashes in the ReLU of windows without input.
+// Plain loops are slow. oneDNN 2.6's brgconv crashes in the ReLU of windows without input, and its SSE4.1 kernels (the
+// depthwise ones at least) in a sum whose pixels are not aligned to a whole block.
 bool is_usable(const PrimitiveDesc& desc, const ConvProblem& problem) {
   const char* text = nullptr;
   DNN_ONEDNN(dnnl_primitive_desc_query(desc.get(), dnnl_query_impl_info_str, 0, &text));
   const std::string_view name = text;
-  return !name.starts_with("ref") && !(name.starts_with("brg") && has_empty_windows(problem));
+  if (name.starts_with("ref")) return false;
+  if (name.starts_with("brg")) return !has_empty_windows(problem);
+  if (name.ends_with("sse41")) return problem.input[1] % 8 == 0 && problem.output[1] % 8 == 0;
+  return true;
 }
 
 // The primitive in the preferred layouts when it is usable, else in others; gemm in the plain layout takes anything.

@@ -46,13 +46,14 @@ const ConvProblem problems[] = {
     problem({2, 5, 7, 9}, {7, 5, 3, 2}, {2, 1}, {1, 0}, {1, 2}),
     problem({2, 16, 9, 9}, {16, 16, 3, 3}, 1, 2, 2),  // dilation
     problem({2, 32, 8, 8}, {32, 1, 3, 3}, 1, 1),      // depthwise
-    problem({2, 32, 8, 8}, {64, 16, 3, 3}, 1, 1),     // two groups
-    problem({2, 12, 8, 8}, {12, 4, 3, 3}, 1, 1),      // three small ones
-    problem({2, 64, 4, 4}, {10, 64, 1, 1}),           // 1x1
-    problem({2, 64, 8, 8}, {128, 64, 1, 1}, 2),       //
-    problem({2, 16, 4, 4}, {32, 16, 4, 4}),           // to one pixel
-    problem({3, 16, 1, 1}, {32, 16, 1, 1}),           // from one pixel
-    problem({2, 16, 6, 6}, {16, 16, 2, 2}, 1, 3),     // windows of padding alone
+    problem({2, 6, 3, 8}, {6, 1, 2, 2}, {3, 1}, {2, 0}, {2, 2}),
+    problem({2, 32, 8, 8}, {64, 16, 3, 3}, 1, 1),  // two groups
+    problem({2, 12, 8, 8}, {12, 4, 3, 3}, 1, 1),   // three small ones
+    problem({2, 64, 4, 4}, {10, 64, 1, 1}),        // 1x1
+    problem({2, 64, 8, 8}, {128, 64, 1, 1}, 2),    //
+    problem({2, 16, 4, 4}, {32, 16, 4, 4}),        // to one pixel
+    problem({3, 16, 1, 1}, {32, 16, 1, 1}),        // from one pixel
+    problem({2, 16, 6, 6}, {16, 16, 2, 2}, 1, 3),  // windows of padding alone
     problem({1, 16, 1, 5}, {6, 16, 1, 3}, {1, 3}, {3, 0}, {2, 1}),
     problem({1, 24, 8, 7}, {16, 24, 2, 5}, {3, 1}, 3, {1, 2}),
     problem({2, 16, 5, 5}, {16, 16, 3, 3}, 3),  // pixels that no window sees
