@@ -66,6 +66,13 @@ void install() {
   fill_slot(kernel::cross_entropy_forward, cross_entropy_forward);
   fill_slot(kernel::cross_entropy_backward, cross_entropy_backward);
   fill_slot(kernel::dropout, dropout);
+  fill_slot(kernel::batch_norm_train, batch_norm_train);
+  fill_slot(kernel::batch_norm_infer, batch_norm_infer);
+  fill_slot(kernel::batch_norm_backward, batch_norm_backward);
+  fill_slot(kernel::max_pool2d_forward, max_pool2d_forward);
+  fill_slot(kernel::max_pool2d_backward, max_pool2d_backward);
+  fill_slot(kernel::avg_pool2d_forward, avg_pool2d_forward);
+  fill_slot(kernel::avg_pool2d_backward, avg_pool2d_backward);
   fill_slot(kernel::sgd_update, sgd_update);
   fill_slot(kernel::adam_update, adam_update);
 }

@@ -39,6 +39,23 @@ void cross_entropy_backward(const Tensor& grad, double scale, const Tensor& logi
 
 void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate);
 
+void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
+                      Activation activation, double momentum, double eps, const Tensor& running_mean,
+                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out);
+void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
+                      Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
+                      const Tensor& out);
+void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& mean,
+                         const Tensor& inv_std, Activation activation, bool training,
+                         const kernel::BatchNormGradients& out);
+
+void max_pool2d_forward(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& out, const Tensor& winners);
+void max_pool2d_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& winners,
+                         const Tensor& grad_input, bool accumulate);
+void avg_pool2d_forward(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& out);
+void avg_pool2d_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& grad_input,
+                         bool accumulate);
+
 void sgd_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                 const std::vector<Tensor>& velocities, const SgdUpdate& options);
 void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,

@@ -33,6 +33,10 @@ struct Images {
     const int64_t b = block();
     return ((at.n * (channels / b) + at.c / b) * pixels + at.pixel) * b + at.c % b;
   }
+  __device__ int64_t channel(int64_t offset) const {
+    const int64_t b = block(), groups = channels / b;
+    return offset / b / pixels % groups * b + offset % b;
+  }
   __device__ ImagePosition position(int64_t offset) const {
     const int64_t b = block(), groups = channels / b;
     const int64_t group = offset / b / pixels;

@@ -1,79 +1,16 @@
 // Every family of kernels, called through its slot and compared with the CPU's kernel: sizes that reach each of their
-// paths (packs and tails, warps and blocks, chunks), every element type, layouts, special values.
+// paths (packs and tails, warps and blocks, chunks), every element type, special values. Images: image_kernels_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "core/kernels/all.h"
-#include "core/kernels/runtime.h"
-#include "core/node.h"
-#include "dnn/autograd.h"
-#include "dnn/ops/factory.h"
-#include "dnn/random.h"
+#include "tests/simt/kernel_check.h"
 #include "tests/simt/simt.h"
 
 namespace dnn::simt::test {
 
-using detail::Layout;
 using kernel::ReduceShape;
-
-constexpr DType floating_types[] = {DType::float64, DType::float32, DType::float16, DType::bfloat16};
-constexpr DType all_types[] = {DType::float64, DType::float32, DType::float16, DType::bfloat16,
-                               DType::int64,   DType::int32,   DType::uint8,   DType::boolean};
-constexpr Layout all_layouts[] = {Layout::plain, Layout::channels_last, Layout::blocked8, Layout::blocked16};
-
-Tensor uniform(const Shape& shape, DType type = DType::float32, double low = -2, double high = 2) {
-  Tensor t = rand(shape, {.dtype = DType::float64});
-  double* data = t.data<double>();
-  for (int64_t i = 0; i < t.numel(); ++i) data[i] = low + (high - low) * data[i];
-  return t.to(type);
-}
-
-Tensor gpu(const Tensor& t) { return t.defined() ? t.to(Device::cuda()) : t; }
-
-// A tensor like `t` (its shape, layout) on the GPU, uninitialised.
-Tensor gpu_like(const Tensor& t) {
-  Tensor result = detail::allocate(t.shape(), t.dtype(), Device::cuda());
-  detail::set_layout(result, detail::layout_of(t));
-  return result;
-}
-
-// The elements in memory order.
-std::vector<double> raw_values(const Tensor& t) {
-  Tensor flat = detail::allocate({t.numel()}, t.dtype(), Device::cpu());
-  const int64_t bytes = t.numel() * static_cast<int64_t>(size_of(t.dtype()));
-  const Device active = t.device().is_cpu() ? Device::cuda() : t.device();
-  if (t.device().is_cpu()) std::memcpy(detail::raw(flat), detail::raw(t), static_cast<size_t>(bytes));
-  else detail::runtime(active).copy(detail::raw(flat), Device::cpu(), detail::raw(t), t.device(), bytes);
-  return flat.to(DType::float64).to_vector<double>();
-}
-
-double unit(DType type) {
-  switch (type) {
-    case DType::float64: return 1e-14;
-    case DType::float32: return 1e-6;
-    case DType::float16: return 1e-3;
-    case DType::bfloat16: return 8e-3;
-    default: return 0;
-  }
-}
-
-void expect_near(const Tensor& actual, const Tensor& expected, double tolerance) {
-  const auto a = raw_values(actual), e = raw_values(expected);
-  ASSERT_EQ(a.size(), e.size());
-  double scale = 0;
-  for (const double x : e) scale = std::isfinite(x) ? std::max(scale, std::abs(x)) : scale;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i] == e[i] || (std::isnan(a[i]) && std::isnan(e[i]))) continue;
-    ASSERT_LE(std::abs(a[i] - e[i]), tolerance * scale) << "element " << i << ": " << a[i] << ", expected " << e[i];
-  }
-}
-
-void expect_same(const Tensor& actual, const Tensor& expected) { expect_near(actual, expected, 0); }
-
-Device cpu = Device::cpu();
-Device cuda = Device::cuda();
 
 // ---- element-wise ----------------------------------------------------------------------------------------------------
 
@@ -192,67 +129,6 @@ TEST(RandomKernels, GiveTheCpusNumbers) {
       expect_same(a, b);
       kernel::random_normal[cuda](a, 11, 6), kernel::random_normal[cpu](b, 11, 6);
       expect_near(a, b, std::max(unit(type), 1e-6));  // computed in float
-    }
-  }
-}
-
-// ---- layouts ---------------------------------------------------------------------------------------------------------
-
-TEST(RelayoutKernels, EveryPairOfLayouts) {
-  for (const Shape& shape : {Shape{2, 16, 5, 7}, Shape{1, 48, 1, 1}, Shape{3, 32, 9, 8}, Shape{1, 80, 7, 10}}) {
-    for (const Layout from : all_layouts) {
-      for (const Layout to : all_layouts) {
-        const Tensor source = uniform(shape), on_gpu = gpu(source);
-        const Tensor expected = empty_like(source), actual = gpu_like(source);
-        kernel::relayout[cpu](detail::raw(source), from, detail::raw(expected), to, shape);
-        kernel::relayout[cuda](detail::raw(on_gpu), from, detail::raw(actual), to, shape);
-        expect_same(actual, expected);
-      }
-    }
-  }
-  const Tensor odd = uniform({2, 5, 33, 3}), actual = gpu_like(odd), expected = empty_like(odd);
-  kernel::relayout[cpu](detail::raw(odd), Layout::plain, detail::raw(expected), Layout::channels_last, odd.shape());
-  kernel::relayout[cuda](detail::raw(gpu(odd)), Layout::plain, detail::raw(actual), Layout::channels_last, odd.shape());
-  expect_same(actual, expected);
-}
-
-// The same tensor in a layout; images with channels that do not fit stay plain.
-Tensor laid_out(const Tensor& t, Layout layout) {
-  const int64_t block = layout == Layout::blocked8 ? 8 : layout == Layout::blocked16 ? 16 : 1;
-  if (t.rank() != 4 || t.dtype() != DType::float32 || t.size(1) % block != 0) return t.clone();
-  return detail::in_layout(t.clone(), layout);
-}
-
-TEST(ChannelSumKernels, EveryLayoutAndType) {
-  for (const DType type : floating_types) {
-    for (const Layout layout : all_layouts) {
-      for (const Shape& shape : {Shape{3, 16, 5, 5}, Shape{2, 32, 40, 40}, Shape{70, 16, 1, 1}}) {
-        const Tensor x = uniform(shape, type), before = uniform({shape[1]}, type);
-        const Tensor expected = before.clone(), actual = gpu(before);
-        kernel::channel_sum[cpu](x, expected, true);
-        kernel::channel_sum[cuda](laid_out(gpu(x), layout), actual, true);
-        expect_near(actual, expected, 2 * unit(type));
-      }
-    }
-  }
-}
-
-TEST(DropoutKernels, DropTheCpusElementsInEveryLayout) {
-  for (const Shape& shape : {Shape{1003}, Shape{2, 5, 3, 3}, Shape{2, 16, 5, 3}, Shape{3, 7, 11}, Shape{1, 4, 1, 1}}) {
-    for (const DType type : floating_types) {
-      for (const Layout layout : all_layouts) {
-        const Tensor x = laid_out(uniform(shape, type), layout), before = laid_out(uniform(shape, type), layout);
-        for (const double p : {0.3, 1.0}) {
-          const Tensor expected = before.clone(), actual = laid_out(gpu(before), layout);
-          detail::make_plain(expected);
-          const Tensor plain = x.clone();
-          detail::make_plain(plain);
-          kernel::dropout[cpu](plain, p, 3, 4, expected, true);
-          kernel::dropout[cuda](laid_out(gpu(plain), layout), p, 3, 4, actual, true);
-          detail::make_plain(actual);
-          expect_near(actual, expected, unit(type));
-        }
-      }
     }
   }
 }

@@ -37,9 +37,11 @@ void setup() {
   detail::ensure_installed();
   cuda::Context::of(0).memory().set_caching(false);
   use_cpu_kernels<kernel::conv2d_forward, kernel::conv2d_fused, kernel::conv2d_backward_data,
-                  kernel::conv2d_backward_weight, kernel::gemm, kernel::linear_fused, kernel::max_pool2d_forward,
-                  kernel::max_pool2d_backward, kernel::avg_pool2d_forward, kernel::avg_pool2d_backward,
-                  kernel::batch_norm_train, kernel::batch_norm_infer, kernel::batch_norm_backward>();
+                  kernel::conv2d_backward_weight, kernel::gemm, kernel::linear_fused>();
+  // The layout that cuDNN is fastest in, so that the kernels between convolutions meet it too.
+  kernel::conv2d_layout.set(DeviceType::cuda, [](const kernel::ConvProblem& problem, detail::Layout, detail::Layout* out) {
+    *out = problem.dtype == DType::float32 ? detail::Layout::channels_last : detail::Layout::plain;
+  });
 }
 
 }  // namespace dnn::simt

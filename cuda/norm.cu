@@ -1,0 +1,269 @@
+// Batch normalisation of images in any layout.
+//
+// Forward: one reduction over everything but the channels gives the sums of x and of x^2, in float64, and its last launch
+// turns them into mean and deviation and moves the running statistics; a second pass normalises and applies the residual
+// and the activation. Backward: one reduction gives the sums of the gradient and of gradient times normalised x, a second
+// pass writes the gradient of x (and of the residual). In plain layout the reduction first takes the pixels of each image
+// and channel, then the images.
+#include "cuda/dispatch.h"
+#include "cuda/index.cuh"
+#include "cuda/kernels.h"
+#include "cuda/layout.cuh"
+#include "cuda/reduction.cuh"
+#include "cuda/vector.cuh"
+
+namespace dnn::cuda {
+
+struct TwoSums {
+  double first, second;
+};
+
+// Statistics have the activations' type, but at least float.
+template <class T>
+using Statistic = Compute<T>;
+
+// The constants of a channel: x -> (x - mean) * inv_std * weight + bias.
+template <class S>
+struct ChannelTransform {
+  const S* mean;
+  const S* inv_std;   // null: from the variance
+  const S* variance;  // null: inv_std is there
+  const S* weight;
+  const S* bias;
+  double eps;
+
+  __device__ S deviation(int64_t c) const {
+    return inv_std != nullptr ? inv_std[c] : S(1) / math::sqrt(variance[c] + static_cast<S>(eps));
+  }
+};
+
+// ---- sums over everything but the channels ---------------------------------------------------------------------------
+
+// What to sum: the sums of x and x^2 of an element.
+template <class T>
+struct Moments {
+  const T* x;
+  __device__ TwoSums at(int64_t offset, int64_t) const {
+    const double value = static_cast<double>(static_cast<Compute<T>>(x[offset]));
+    return {value, value * value};
+  }
+};
+
+// The gradient behind the activation, and its product with the normalised x.
+template <class T>
+struct GradientMoments {
+  const T* grad;
+  const T* x;
+  const T* y;  // null: no activation
+  const Statistic<T>* mean;
+  const Statistic<T>* inv_std;
+  __device__ TwoSums at(int64_t offset, int64_t c) const {
+    if (y != nullptr && !(static_cast<Compute<T>>(y[offset]) > 0)) return {0, 0};
+    const double gradient = static_cast<double>(static_cast<Compute<T>>(grad[offset]));
+    const auto centred = static_cast<Compute<T>>(x[offset]) - mean[c];
+    return {gradient, gradient * static_cast<double>(centred * inv_std[c])};
+  }
+};
+
+// Mean and deviation of the batch, and the running statistics.
+template <class S>
+struct StoreStatistics {
+  S* mean;
+  S* inv_std;
+  S* running_mean;  // null: none
+  S* running_var;
+  double count, momentum, eps;
+  __device__ void store(int64_t c, const TwoSums& sums) const {
+    const double average = sums.first / count, square = sums.second / count - average * average;
+    const double variance = square > 0 || square != square ? square : 0;
+    mean[c] = static_cast<S>(average);
+    inv_std[c] = static_cast<S>(1 / math::sqrt(variance + eps));
+    if (running_mean == nullptr) return;
+    running_mean[c] = static_cast<S>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
+    running_var[c] = static_cast<S>((1 - momentum) * static_cast<double>(running_var[c]) +
+                                    momentum * variance * count / (count - 1));
+  }
+};
+
+// The gradients of weight and bias, and the sums for the second pass.
+template <class S>
+struct StoreGradients {
+  TwoSums* sums;
+  S* weight;  // null: not wanted
+  S* bias;
+  bool accumulate_weight, accumulate_bias;
+  __device__ void store(int64_t c, const TwoSums& state) const {
+    sums[c] = state;
+    if (weight != nullptr) weight[c] = static_cast<S>((accumulate_weight ? double{weight[c]} : 0.0) + state.second);
+    if (bias != nullptr) bias[c] = static_cast<S>((accumulate_bias ? double{bias[c]} : 0.0) + state.first);
+  }
+};
+
+struct StorePartial {
+  TwoSums* sums;
+  __device__ void store(int64_t index, const TwoSums& state) const { sums[index] = state; }
+};
+
+// An operation for `reduce`: Source gives the two sums of an element of the images, Sink takes the results.
+template <class Source, class Sink>
+struct ChannelSums {
+  using State = TwoSums;
+  static constexpr int width = 1;
+  Images images;
+  Source source;
+  Sink sink;
+
+  __device__ State neutral() const { return {0, 0}; }
+  __device__ State operator()(const State& a, const State& b) const { return {a.first + b.first, a.second + b.second}; }
+  __device__ State element(int64_t offset, int64_t) const { return source.at(offset, images.channel(offset)); }
+  __device__ State fold(const State& state, int64_t row, int64_t n, int64_t i) const {
+    return (*this)(state, element(row * n + i, i));
+  }
+  __device__ void store(int64_t index, const State& state) const { sink.store(index, state); }
+};
+
+// The second stage: adds up the images' sums [n, channels].
+struct PartialSums {
+  const TwoSums* sums;
+  __device__ TwoSums at(int64_t offset, int64_t) const { return sums[offset]; }
+};
+
+namespace {
+
+template <class Source, class Sink>
+void reduce_channels(Context& context, const Images& images, const Source& source, const Sink& sink) {
+  if (images.layout == detail::Layout::channels_last || images.pixels == 1) {
+    reduce(context, {1, images.n * images.pixels, images.channels}, ChannelSums<Source, Sink>{images, source, sink});
+    return;
+  }
+  const int64_t block = images.block(), groups = images.n * (images.channels / block);
+  const Scratch scratch(context, images.n * images.channels * static_cast<int64_t>(sizeof(TwoSums)));
+  auto* sums = scratch.as<TwoSums>();
+  reduce(context, {groups, images.pixels, block}, ChannelSums<Source, StorePartial>{images, source, {sums}});
+  reduce(context, {1, images.n, images.channels}, ChannelSums<PartialSums, Sink>{images, {sums}, sink});
+}
+
+}  // namespace
+
+// ---- forward ---------------------------------------------------------------------------------------------------------
+
+// `add` is null for none.
+template <class T>
+__global__ void batch_norm_apply_kernel(Images images, const T* x, ChannelTransform<Statistic<T>> transform,
+                                        const T* add, bool relu, T* out) {
+  using C = Compute<T>;
+  const int64_t n = images.numel();
+  for (const auto i : grid_stride(pack_count<T>(n))) {
+    Pack<T> pack = load_vec(x, i, n), residual{};
+    if (add != nullptr) residual = load_vec(add, i, n);
+    for (int k = 0; k < Pack<T>::width; ++k) {
+      const int64_t element = i * Pack<T>::width + k;
+      if (element >= n) break;
+      const int64_t c = images.channel(element);
+      C value = (static_cast<C>(pack.values[k]) - transform.mean[c]) * transform.deviation(c) * transform.weight[c] +
+                transform.bias[c];
+      if (add != nullptr) value += static_cast<C>(residual.values[k]);
+      pack.values[k] = static_cast<T>(relu && value < C(0) ? C(0) : value);
+    }
+    store_vec(out, i, n, pack);
+  }
+}
+
+namespace {
+
+template <class T>
+void apply(const Tensor& x, const ChannelTransform<Statistic<T>>& transform, const Tensor& add, Activation activation,
+           const Tensor& out) {
+  Context& context = Context::of(out);
+  launch(batch_norm_apply_kernel<T>, context.grid(pack_count<T>(x.numel())), context, images_of(x), elements<T>(x),
+         transform, elements<T>(add), activation == Activation::relu, elements<T>(out));
+}
+
+}  // namespace
+
+void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
+                      Activation activation, double momentum, double eps, const Tensor& running_mean,
+                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
+  visit_floating(x.dtype(), [&]<class T>(T) {
+    using S = Statistic<T>;
+    const Images images = images_of(x);
+    const StoreStatistics<S> statistics{elements<S>(mean),         elements<S>(inv_std),
+                                        elements<S>(running_mean), elements<S>(running_var),
+                                        static_cast<double>(images.n * images.pixels), momentum, eps};
+    reduce_channels(Context::of(out), images, Moments<T>{elements<T>(x)}, statistics);
+    apply<T>(x, {elements<S>(mean), elements<S>(inv_std), nullptr, elements<S>(weight), elements<S>(bias), eps}, add,
+             activation, out);
+  });
+}
+
+void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
+                      Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
+                      const Tensor& out) {
+  visit_floating(x.dtype(), [&]<class T>(T) {
+    using S = Statistic<T>;
+    apply<T>(x,
+             {elements<S>(running_mean), nullptr, elements<S>(running_var), elements<S>(weight), elements<S>(bias), eps},
+             add, activation, out);
+  });
+}
+
+// ---- backward --------------------------------------------------------------------------------------------------------
+
+// `sums` is null in inference, where the statistics are constants; `grad_x` and `grad_add` are null when not wanted.
+template <class T>
+__global__ void batch_norm_backward_kernel(Images images, const T* grad, const T* x, const T* y,
+                                           ChannelTransform<Statistic<T>> transform, const TwoSums* sums, double count,
+                                           T* grad_x, bool accumulate, T* grad_add) {
+  using C = Compute<T>;
+  const int64_t n = images.numel();
+  for (const auto i : grid_stride(pack_count<T>(n))) {
+    Pack<T> upstream = load_vec(grad, i, n), result{}, outputs{}, inputs{};
+    if (y != nullptr) outputs = load_vec(y, i, n);
+    if (grad_x != nullptr && sums != nullptr) inputs = load_vec(x, i, n);
+    if (grad_x != nullptr && accumulate) result = load_vec(grad_x, i, n);
+    for (int k = 0; k < Pack<T>::width; ++k) {
+      const int64_t element = i * Pack<T>::width + k;
+      if (element >= n) break;
+      if (y != nullptr && !(static_cast<C>(outputs.values[k]) > C(0))) upstream.values[k] = T(0.0f);
+      if (grad_x == nullptr) continue;
+      const int64_t c = images.channel(element);
+      C gradient = static_cast<C>(upstream.values[k]);
+      if (sums != nullptr) {
+        const C normalised = (static_cast<C>(inputs.values[k]) - transform.mean[c]) * transform.inv_std[c];
+        gradient -= static_cast<C>(sums[c].first / count) + normalised * static_cast<C>(sums[c].second / count);
+      }
+      gradient *= transform.weight[c] * transform.inv_std[c];
+      result.values[k] = static_cast<T>(static_cast<C>(result.values[k]) + gradient);
+    }
+    if (grad_add != nullptr) store_vec(grad_add, i, n, upstream);
+    if (grad_x != nullptr) store_vec(grad_x, i, n, result);
+  }
+}
+
+void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& mean,
+                         const Tensor& inv_std, Activation activation, bool training,
+                         const kernel::BatchNormGradients& out) {
+  visit_floating(x.dtype(), [&]<class T>(T) {
+    using S = Statistic<T>;
+    Context& context = Context::of(x);
+    const Images images = images_of(x);
+    const T* outputs = activation == Activation::relu ? elements<T>(y) : nullptr;
+    const bool through_statistics = training && out.input.defined();
+    const Scratch scratch(context, images.channels * static_cast<int64_t>(sizeof(TwoSums)));
+    if (through_statistics || out.weight.defined() || out.bias.defined()) {
+      reduce_channels(context, images,
+                      GradientMoments<T>{elements<T>(grad), elements<T>(x), outputs, elements<S>(mean),
+                                         elements<S>(inv_std)},
+                      StoreGradients<S>{scratch.as<TwoSums>(), elements<S>(out.weight), elements<S>(out.bias),
+                                        out.accumulate_weight, out.accumulate_bias});
+    }
+    if (!out.input.defined() && !out.add.defined()) return;
+    const ChannelTransform<S> transform{elements<S>(mean), elements<S>(inv_std), nullptr, elements<S>(weight), nullptr, 0};
+    launch(batch_norm_backward_kernel<T>, context.grid(pack_count<T>(x.numel())), context, images, elements<T>(grad),
+           elements<T>(x), outputs, transform, through_statistics ? scratch.as<TwoSums>() : nullptr,
+           static_cast<double>(images.n * images.pixels), elements<T>(out.input), out.accumulate_input,
+           elements<T>(out.add));
+  });
+}
+
+}  // namespace dnn::cuda

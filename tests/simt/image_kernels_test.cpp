@@ -1,0 +1,215 @@
+// The kernels that work on images, against the CPU's: every layout, element type and path.
+#include <gtest/gtest.h>
+
+#include "core/kernels/all.h"
+#include "tests/simt/kernel_check.h"
+
+namespace dnn::simt::test {
+
+TEST(RelayoutKernels, EveryPairOfLayouts) {
+  for (const Shape& shape : {Shape{2, 16, 5, 7}, Shape{1, 48, 1, 1}, Shape{3, 32, 9, 8}, Shape{1, 80, 7, 10}}) {
+    for (const Layout from : all_layouts) {
+      for (const Layout to : all_layouts) {
+        const Tensor source = uniform(shape), on_gpu = gpu(source);
+        const Tensor expected = empty_like(source), actual = gpu_like(source);
+        kernel::relayout[cpu](detail::raw(source), from, detail::raw(expected), to, shape);
+        kernel::relayout[cuda](detail::raw(on_gpu), from, detail::raw(actual), to, shape);
+        expect_same(actual, expected);
+      }
+    }
+  }
+  const Tensor odd = uniform({2, 5, 33, 3}), actual = gpu_like(odd), expected = empty_like(odd);
+  kernel::relayout[cpu](detail::raw(odd), Layout::plain, detail::raw(expected), Layout::channels_last, odd.shape());
+  kernel::relayout[cuda](detail::raw(gpu(odd)), Layout::plain, detail::raw(actual), Layout::channels_last, odd.shape());
+  expect_same(actual, expected);
+}
+
+TEST(ChannelSumKernels, EveryLayoutAndType) {
+  for (const DType type : floating_types) {
+    for (const Layout layout : all_layouts) {
+      for (const Shape& shape : {Shape{3, 16, 5, 5}, Shape{2, 32, 40, 40}, Shape{70, 16, 1, 1}}) {
+        const Tensor x = uniform(shape, type), before = uniform({shape[1]}, type);
+        const Tensor expected = before.clone(), actual = gpu(before);
+        kernel::channel_sum[cpu](x, expected, true);
+        kernel::channel_sum[cuda](laid_out(gpu(x), layout), actual, true);
+        expect_near(actual, expected, 2 * unit(type));
+      }
+    }
+  }
+}
+
+TEST(DropoutKernels, DropTheCpusElementsInEveryLayout) {
+  for (const Shape& shape : {Shape{1003}, Shape{2, 5, 3, 3}, Shape{2, 16, 5, 3}, Shape{3, 7, 11}, Shape{1, 4, 1, 1}}) {
+    for (const DType type : floating_types) {
+      for (const Layout layout : all_layouts) {
+        const Tensor x = laid_out(uniform(shape, type), layout), before = laid_out(uniform(shape, type), layout);
+        for (const double p : {0.3, 1.0}) {
+          const Tensor expected = before.clone(), actual = laid_out(gpu(before), layout);
+          detail::make_plain(expected);
+          const Tensor plain = x.clone();
+          detail::make_plain(plain);
+          kernel::dropout[cpu](plain, p, 3, 4, expected, true);
+          kernel::dropout[cuda](laid_out(gpu(plain), layout), p, 3, 4, actual, true);
+          detail::make_plain(actual);
+          expect_near(actual, expected, unit(type));
+        }
+      }
+    }
+  }
+}
+
+// ---- pooling ---------------------------------------------------------------------------------------------------------
+
+kernel::PoolProblem pool_problem(const Shape& input, Size2 kernel, Size2 stride, Size2 padding, bool count_padding) {
+  const auto out = [](int64_t size, int64_t k, int64_t s, int64_t p) { return (size + 2 * p - k) / s + 1; };
+  const Shape output{input[0], input[1], out(input[2], kernel.h, stride.h, padding.h),
+                     out(input[3], kernel.w, stride.w, padding.w)};
+  return {input, output, kernel, stride, padding, count_padding};
+}
+
+// A copy of `t` on the GPU in a layout, and back from there as a plain tensor on the CPU.
+Tensor to_gpu(const Tensor& t, Layout layout) { return laid_out(gpu(t), layout); }
+Tensor back(const Tensor& t) {
+  detail::make_plain(t);
+  return t.to(cpu);
+}
+
+Tensor blank(const Shape& shape, DType type, Layout layout) {
+  Tensor t = detail::allocate(shape, type, cuda);
+  detail::set_layout(t, layout);
+  return t;
+}
+
+TEST(PoolKernels, EveryLayoutAndType) {
+  const Shape shape{2, 16, 9, 7};
+  for (const auto& problem :
+       {pool_problem(shape, 2, 2, 0, true), pool_problem(shape, {3, 2}, {2, 1}, {1, 1}, false),
+        pool_problem(shape, 3, 1, 1, true), pool_problem(shape, {2, 3}, 4, 0, true)}) {
+    for (const DType type : floating_types) {
+      Tensor x = uniform(shape, DType::float64, 0, 6).to(DType::uint8).to(type);  // with equals
+      const Tensor y = detail::allocate(problem.output, type, cpu);
+      const Tensor winners = detail::allocate(problem.output, DType::uint8, cpu);
+      const Tensor mean = detail::allocate(problem.output, type, cpu), grad = uniform(problem.output, type);
+      const Tensor max_grad = uniform(shape, type), mean_grad = uniform(shape, type);
+      const Tensor gpu_max_before = gpu(max_grad), gpu_mean_before = gpu(mean_grad);
+      kernel::max_pool2d_forward[cpu](problem, x, y, winners);
+      kernel::avg_pool2d_forward[cpu](problem, x, mean);
+      kernel::max_pool2d_backward[cpu](problem, grad, winners, max_grad, true);
+      kernel::avg_pool2d_backward[cpu](problem, grad, mean_grad, true);
+      for (const Layout layout : all_layouts) {
+        if (type != DType::float32 && layout != Layout::plain) continue;
+        const Tensor gpu_x = to_gpu(x, layout), gpu_grad = to_gpu(grad, layout);
+        const Tensor gpu_y = blank(problem.output, type, layout), gpu_mean = blank(problem.output, type, layout);
+        const Tensor gpu_winners = blank(problem.output, DType::uint8, layout);
+        kernel::max_pool2d_forward[cuda](problem, gpu_x, gpu_y, gpu_winners);
+        kernel::avg_pool2d_forward[cuda](problem, gpu_x, gpu_mean);
+        const Tensor gpu_max_grad = laid_out(gpu_max_before, layout), gpu_mean_grad = laid_out(gpu_mean_before, layout);
+        kernel::max_pool2d_backward[cuda](problem, gpu_grad, gpu_winners, gpu_max_grad, true);
+        kernel::avg_pool2d_backward[cuda](problem, gpu_grad, gpu_mean_grad, true);
+        expect_same(back(gpu_y), y);
+        expect_near(back(gpu_mean), mean, unit(type));
+        expect_near(back(gpu_max_grad), max_grad, 2 * unit(type));
+        expect_near(back(gpu_mean_grad), mean_grad, 2 * unit(type));
+      }
+    }
+  }
+}
+
+TEST(PoolKernels, NanWinsAndLargeWindowsHaveWideWinners) {
+  Tensor x = uniform({1, 1, 18, 18});
+  x.data<float>()[7] = NAN, x.data<float>()[9] = NAN;
+  const auto problem = pool_problem(x.shape(), 17, 1, 0, true);
+  const Tensor y = detail::allocate(problem.output, DType::float32, cpu), gpu_y = gpu_like(y);
+  const Tensor winners = detail::allocate(problem.output, DType::int32, cpu), gpu_winners = gpu_like(winners);
+  kernel::max_pool2d_forward[cpu](problem, x, y, winners);
+  kernel::max_pool2d_forward[cuda](problem, gpu(x), gpu_y, gpu_winners);
+  expect_same(gpu_y, y);
+  expect_same(gpu_winners, winners);
+  kernel::max_pool2d_forward[cuda](problem, gpu(x), gpu_y, {});
+  expect_same(gpu_y, y);
+}
+
+// ---- batch norm ------------------------------------------------------------------------------------------------------
+
+struct NormCase {
+  Shape shape;
+  Layout layout;
+};
+
+const NormCase norm_cases[] = {{{4, 16, 5, 3}, Layout::plain},           {{4, 16, 5, 3}, Layout::channels_last},
+                               {{4, 16, 5, 3}, Layout::blocked8},        {{4, 16, 5, 3}, Layout::blocked16},
+                               {{2, 3, 40, 50}, Layout::plain},          {{2, 3, 40, 50}, Layout::channels_last},
+                               {{300, 5, 1, 1}, Layout::plain}};
+
+TEST(BatchNormKernels, TrainingAndInferenceForwardAndBackward) {
+  for (const NormCase& test : norm_cases) {
+    for (const DType type : floating_types) {
+      if (type != DType::float32 && test.layout != Layout::plain) continue;
+      const DType wide = type == DType::float64 ? DType::float64 : DType::float32;
+      const Shape c{test.shape[1]};
+      const double tolerance = 8 * unit(type);
+      const Tensor x = uniform(test.shape, type, -1, 4), add = uniform(test.shape, type);
+      const Tensor weight = uniform(c, wide, 0.5, 2), bias = uniform(c, wide);
+      const Tensor gpu_x = to_gpu(x, test.layout), gpu_add = to_gpu(add, test.layout);
+      const Tensor mean = empty_like(weight), inv_std = empty_like(weight), y = empty_like(x);
+      const Tensor gpu_mean = gpu_like(weight), gpu_inv_std = gpu_like(weight), gpu_y = gpu_like(gpu_x);
+      const Tensor run_mean = uniform(c, wide), run_var = uniform(c, wide, 0.5, 2);
+      const Tensor gpu_run_mean = gpu(run_mean), gpu_run_var = gpu(run_var);
+      kernel::batch_norm_train[cpu](x, weight, bias, add, Activation::relu, 0.2, 1e-5, run_mean, run_var, mean, inv_std,
+                                    y);
+      kernel::batch_norm_train[cuda](gpu_x, gpu(weight), gpu(bias), gpu_add, Activation::relu, 0.2, 1e-5, gpu_run_mean,
+                                     gpu_run_var, gpu_mean, gpu_inv_std, gpu_y);
+      expect_near(back(gpu_y), y, tolerance);
+      expect_near(gpu_mean, mean, 8 * unit(wide));
+      expect_near(gpu_inv_std, inv_std, 8 * unit(wide));
+      expect_near(gpu_run_mean, run_mean, 8 * unit(wide));
+      expect_near(gpu_run_var, run_var, 8 * unit(wide));
+
+      const Tensor quiet = empty_like(x), gpu_quiet = gpu_like(gpu_x);
+      kernel::batch_norm_infer[cpu](x, weight, bias, {}, Activation::none, 1e-5, run_mean, run_var, quiet);
+      kernel::batch_norm_infer[cuda](gpu_x, gpu(weight), gpu(bias), {}, Activation::none, 1e-5, gpu(run_mean),
+                                     gpu(run_var), gpu_quiet);
+      expect_near(back(gpu_quiet), quiet, tolerance);
+
+      const Tensor grad = uniform(test.shape, type), gpu_grad = to_gpu(grad, test.layout);
+      const Tensor same_y = to_gpu(y, test.layout);
+      for (const bool training : {true, false}) {
+        kernel::BatchNormGradients out{.input = uniform(test.shape, type),
+                                       .weight = uniform(c, wide),
+                                       .bias = uniform(c, wide),
+                                       .add = empty_like(x),
+                                       .accumulate_input = true,
+                                       .accumulate_weight = true,
+                                       .accumulate_bias = training};
+        kernel::BatchNormGradients gpu_out = out;
+        gpu_out.input = to_gpu(out.input, test.layout), gpu_out.add = gpu_like(gpu_x);
+        gpu_out.weight = gpu(out.weight), gpu_out.bias = gpu(out.bias);
+        kernel::batch_norm_backward[cpu](grad, x, y, weight, mean, inv_std, Activation::relu, training, out);
+        kernel::batch_norm_backward[cuda](gpu_grad, gpu_x, same_y, gpu(weight), gpu(mean), gpu(inv_std),
+                                          Activation::relu, training, gpu_out);
+        expect_near(back(gpu_out.input), out.input, tolerance);
+        expect_same(back(gpu_out.add), out.add);
+        expect_near(gpu_out.weight, out.weight, tolerance);
+        expect_near(gpu_out.bias, out.bias, tolerance);
+      }
+    }
+  }
+}
+
+TEST(BatchNormKernels, OnlyWhatIsWanted) {
+  const Tensor x = gpu(uniform({3, 4, 2, 2})), grad = gpu(uniform({3, 4, 2, 2})), w = gpu(uniform({4}));
+  const Tensor mean = gpu(uniform({4})), inv_std = gpu(uniform({4}, DType::float32, 1, 2));
+  kernel::BatchNormGradients all{.input = gpu_like(x), .weight = gpu_like(w), .bias = gpu_like(w), .add = gpu_like(x)};
+  const auto run = [&](const kernel::BatchNormGradients& out) {
+    kernel::batch_norm_backward[cuda](grad, x, {}, w, mean, inv_std, Activation::none, true, out);
+  };
+  run(all);
+  kernel::BatchNormGradients input, weight, bias, add;
+  input.input = gpu_like(x), weight.weight = gpu_like(w), bias.bias = gpu_like(w), add.add = gpu_like(x);
+  run(input), expect_same(input.input, all.input);
+  run(weight), expect_same(weight.weight, all.weight);
+  run(bias), expect_same(bias.bias, all.bias);
+  run(add), expect_same(add.add, grad);
+}
+
+}  // namespace dnn::simt::test
