@@ -32,6 +32,9 @@ PoolProblem problem_of(const char* where, const Tensor& input, const Pool2dOptio
   check(within(o.padding, 0) && 2 * o.padding.h <= o.kernel.h && 2 * o.padding.w <= o.kernel.w, "padding", o.padding,
         "0 to half the kernel");
   const Shape& x = input.shape();
+  // A window of border alone has no largest element, and pooling has nothing else to offer here.
+  if (x[2] == 0 || x[3] == 0)
+    throw ShapeError(fmt::format("{}: the image has no pixels, expected at least one (input {})", where, x));
   const int64_t room_h = x[2] + 2 * o.padding.h - o.kernel.h, room_w = x[3] + 2 * o.padding.w - o.kernel.w;
   if (room_h < 0 || room_w < 0)
     throw ShapeError(fmt::format("{}: the window {} is larger than the padded input (input {}, padding {})", where,

@@ -108,6 +108,13 @@ struct Rows {
 // The devices that the rows run on in this binary: the CPU and the GPU, or the emulated GPU alone.
 std::vector<Device> table_devices();
 
+// A size for tests of many elements: the emulated GPU runs every thread as a fiber and gets a hundredth.
+#ifdef DNN_TEST_SIMT
+constexpr int64_t many(int64_t elements) { return elements / 100; }
+#else
+constexpr int64_t many(int64_t elements) { return elements; }
+#endif
+
 // The aspects that a row has on a device.
 std::vector<std::string> aspects_of(const Row& row, Device device);
 

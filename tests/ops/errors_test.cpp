@@ -108,6 +108,11 @@ TEST(Errors, Pooling) {
                "max_pool2d: padding is 2x2, expected 0 to half the kernel (input [2, 3, 4, 5], kernel 2x2)");
   EXPECT_ERROR(max_pool2d(x, {.kernel = 5}), ShapeError,
                "max_pool2d: the window 5x5 is larger than the padded input (input [2, 3, 4, 5], padding 0x0)");
+  // Padding alone would make a window: there is nothing in it.
+  EXPECT_ERROR(max_pool2d(zeros({1, 1, 0, 4}), {.kernel = 2, .padding = 1}), ShapeError,
+               "max_pool2d: the image has no pixels, expected at least one (input [1, 1, 0, 4])");
+  EXPECT_ERROR(avg_pool2d(zeros({1, 1, 4, 0}), {.kernel = 2, .padding = 1}), ShapeError,
+               "avg_pool2d: the image has no pixels, expected at least one (input [1, 1, 4, 0])");
   EXPECT_ERROR(max_pool2d({}), ArgumentError, "max_pool2d: input is undefined, expected a tensor");
 }
 

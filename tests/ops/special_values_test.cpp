@@ -205,12 +205,14 @@ INSTANTIATE_TEST_SUITE_P(Types, Special,
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST(Precision, SumsOfManyFloatsStayRight) {
-  const int64_t n = 1 << 22;
+  const int64_t n = many(1 << 22);
   const Tensor x = full({n}, 0.1, {.device = device()});
-  EXPECT_NEAR(sum(x).item() / (n * 0.1), 1, 1e-6);
+  EXPECT_NEAR(sum(x).item() / (static_cast<double>(n) * 0.1), 1, 1e-6);
   EXPECT_NEAR(mean(x).item(), 0.1, 1e-7);
-  const Tensor columns = full({1 << 18, 3}, 0.1, {.device = device()});
-  for (double value : to_array(sum(columns, {.dims = {0}})).values) EXPECT_NEAR(value / ((1 << 18) * 0.1), 1, 1e-6);
+  const int64_t rows = many(1 << 18);
+  const Tensor columns = full({rows, 3}, 0.1, {.device = device()});
+  for (double value : to_array(sum(columns, {.dims = {0}})).values)
+    EXPECT_NEAR(value / (static_cast<double>(rows) * 0.1), 1, 1e-6);
 }
 
 TEST(Precision, SixteenBitSumsAreRoundedOnce) {
