@@ -5,6 +5,7 @@ cmake_minimum_required(VERSION 3.25)
 string(REGEX MATCH "^(installed|subdirectory)-(shared|static)$" matched ${CASE})
 set(how ${CMAKE_MATCH_1})
 string(COMPARE EQUAL ${CMAKE_MATCH_2} shared shared)
+set(ENV{CMAKE_CXX_COMPILER_LAUNCHER} "${LAUNCHER}") # a list: as an argument it would fall apart
 cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
 
 function(run)
@@ -17,19 +18,19 @@ endfunction()
 function(configure_and_build source binary)
   # Unoptimised: it is the linking that is tested, and every configuration compiles the library anew.
   run(${CMAKE_COMMAND} -S ${source} -B ${binary} -G ${GENERATOR} -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0
-      -DCMAKE_CXX_COMPILER=${CXX} "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" -DDNN_DEPS=${PREFIX}
-      -DDNN_CUDA=OFF -DDNN_BUILD_TESTS=OFF -DDNN_BUILD_EXAMPLES=OFF -DBUILD_SHARED_LIBS=${shared} ${ARGN})
+      -DCMAKE_CXX_COMPILER=${CXX} -DDNN_DEPS=${PREFIX} -DDNN_CUDA=OFF
+      -DDNN_BUILD_TESTS=OFF -DDNN_BUILD_EXAMPLES=OFF -DBUILD_SHARED_LIBS=${shared} ${ARGN})
   run(${CMAKE_COMMAND} --build ${binary} --parallel ${jobs})
 endfunction()
 
-file(REMOVE_RECURSE ${WORK})
+file(REMOVE_RECURSE ${WORK} ${WORK}-libdnn)
 set(consumer ${CMAKE_CURRENT_LIST_DIR}/consumer)
 if(how STREQUAL "subdirectory")
   configure_and_build(${consumer} ${WORK} -DDNN_SOURCE=${SOURCE})
 else()
   if(NOT shared OR NOT SHARED)
-    configure_and_build(${SOURCE} ${WORK}/libdnn)
-    set(BUILT ${WORK}/libdnn)
+    set(BUILT ${WORK}-libdnn) # as deep as the others: ccache compares relative paths
+    configure_and_build(${SOURCE} ${BUILT})
   endif()
   run(${CMAKE_COMMAND} --install ${BUILT} --prefix ${WORK}/prefix)
   configure_and_build(${consumer} ${WORK} -DCMAKE_PREFIX_PATH=${WORK}/prefix)
