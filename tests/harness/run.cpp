@@ -17,7 +17,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <random>
 
 #include "core/storage.h"
 #include "dnn/autograd.h"
@@ -29,179 +28,11 @@
 #include "dnn/random.h"
 #include "tests/harness/compare.h"
 #include "tests/harness/memory.h"
-#include "tests/harness/op_row.h"
-#include "tests/harness/tensors.h"
+#include "tests/harness/trial.h"
 
 namespace dnn::test {
 
 namespace {
-
-using detail::Layout;
-using Tensors = std::vector<Tensor>;
-using Arrays = std::vector<Array>;
-
-Array draw(const Input& input, std::mt19937_64& random) {
-  if (!input.listed.empty()) return {input.shape, input.listed};
-  Array values(input.shape);
-  std::uniform_real_distribution<double> uniform(input.low, input.high);
-  for (double& x : values.values) {
-    x = uniform(random);
-    if (input.dtype && !is_floating(*input.dtype)) x = std::floor(x);
-  }
-  return values;
-}
-
-// What one call gave: the result, and the gradients of the inputs that have one.
-struct Outcome {
-  Array result;
-  DType type = DType::float64;
-  std::vector<Array> gradients;
-  std::vector<bool> has_gradient;
-};
-
-// One sample in one type on one device.
-class Trial {
- public:
-  Trial(const Row& row, const Sample& sample, DType type, Device device)
-      : row_(row), sample_(sample), type_(type), device_(device) {
-    std::mt19937_64 random(std::hash<std::string>{}(row.operation + sample.label) % 1000003);
-    for (const Input& input : sample.inputs) {
-      Array values = draw(input, random);
-      if (!input.dtype && !is_floating(type)) values = map(values, [&](double x) { return whole(x); });
-      values_.push_back(round_to(values, type_of(input)));
-    }
-  }
-
-  DType type_of(const Input& input) const {
-    if (input.dtype) return *input.dtype;
-    return input.statistic && is_floating(type_) && size_of(type_) == 2 ? DType::float32 : type_;
-  }
-  bool differentiable(size_t i) const {
-    return row_.differentiable && sample_.inputs[i].differentiable && is_floating(type_of(sample_.inputs[i]));
-  }
-  size_t inputs() const { return values_.size(); }
-  const Sample& sample() const { return sample_; }
-  const Arrays& values() const { return values_; }
-  Arrays& values() { return values_; }
-  bool any_differentiable() const {
-    for (size_t i = 0; i < inputs(); ++i)
-      if (differentiable(i)) return true;
-    return false;
-  }
-
-  // Input i as a leaf.
-  Tensor leaf(size_t i, Form form = Form::plain) const {
-    return to_tensor(
-        values_[i], {.dtype = type_of(sample_.inputs[i]), .device = device_, .requires_grad = differentiable(i)}, form);
-  }
-  Tensors leaves(Form form = Form::plain) const {
-    Tensors all;
-    for (size_t i = 0; i < inputs(); ++i) all.push_back(leaf(i, form));
-    return all;
-  }
-  bool takes_layout(size_t i, Layout layout) const {
-    const Input& input = sample_.inputs[i];
-    return input.activation && test::takes_layout(input.shape, type_of(input), layout);
-  }
-  // Whether the inputs that can have a layout are of one shape: broadcasting works on plain tensors.
-  bool all_activations_alike() const {
-    const Input* first = nullptr;
-    for (const Input& input : sample_.inputs) {
-      if (!input.activation) continue;
-      if (first != nullptr && input.shape != first->shape) return false;
-      first = &input;
-    }
-    return true;
-  }
-  Tensor leaf_in(size_t i, Layout layout) const {
-    return with_layout(leaf(i), layout).set_requires_grad(differentiable(i));
-  }
-
-  Tensor call(const Tensors& inputs) const {
-    manual_seed(call_seed);
-    return sample_.function({inputs, {.dtype = type_, .device = device_}});
-  }
-
-  // Numbers for the upstream gradient of a result.
-  Array upstream(const Tensor& result) const {
-    Array values(result.shape());
-    std::mt19937_64 random(5);
-    for (double& x : values.values) x = std::uniform_real_distribution<double>(-1, 1)(random);
-    return round_to(values, is_floating(type_) ? type_ : DType::float64);
-  }
-  Tensor upstream_tensor(const Tensor& result, Form form = Form::plain) const {
-    return to_tensor(upstream(result), result.options(), form);
-  }
-
-  // Calls the operation and runs back from its result.
-  Outcome run(const Tensors& inputs, const std::function<Tensor(const Tensor&)>& gradient = {}) const {
-    const Tensor result = call(inputs);
-    if (result.requires_grad()) result.backward(gradient ? gradient(result) : upstream_tensor(result));
-    return outcome(result, inputs);
-  }
-  Outcome outcome(const Tensor& result, const Tensors& inputs) const {
-    Outcome all{.result = to_array(result), .type = result.dtype(), .gradients = {}, .has_gradient = {}};
-    for (const Tensor& input : inputs) {
-      const bool has = input.requires_grad() && input.grad().defined();
-      all.has_gradient.push_back(has);
-      all.gradients.push_back(has ? to_array(input.grad()) : Array());
-      if (!has) continue;
-      EXPECT_EQ(input.grad().shape(), input.shape());
-      EXPECT_STREQ(name_of(input.grad().dtype()), name_of(input.dtype()));
-      EXPECT_TRUE(input.grad().is_contiguous());
-    }
-    return all;
-  }
-
-  // Small whole numbers for operations on integers.
-  double whole(double x) const {
-    if (type_ == DType::boolean) return x > 0;
-    return std::round(3 * (type_ == DType::uint8 ? std::abs(x) : x));
-  }
-
-  // The truth: float64 on the CPU, on the same numbers, of which the upstream gradient's are given.
-  Outcome expected(const std::optional<Array>& gradient = {}) const {
-    Trial exact(row_, sample_, DType::float64, Device::cpu());
-    exact.values_ = values_;
-    const bool differentiate = any_differentiable();
-    Tensors inputs;
-    for (size_t i = 0; i < exact.inputs(); ++i)
-      inputs.push_back(exact.leaf(i).set_requires_grad(differentiate && differentiable(i)));
-    const Tensor result = exact.call(inputs);
-    if (result.requires_grad())
-      result.backward(to_tensor(gradient ? *gradient : upstream(result), {.dtype = result.dtype()}));
-    return exact.outcome(result, inputs);
-  }
-
-  double unit(DType type) const {
-    return std::max(epsilon(type), is_floating(type_) && is_floating(type) ? epsilon(type_) : 0);
-  }
-  void check_result(const Outcome& actual, const Outcome& truth) const {
-    // uint8 wraps around, as in C++ and PyTorch.
-    const Array result = actual.type == DType::uint8
-                             ? map(truth.result, [](double x) { return x - 256 * std::floor(x / 256); })
-                             : truth.result;
-    EXPECT_TRUE(close(actual.result, result, row_.tolerance * unit(actual.type))) << "in the result";
-  }
-  // `factor`: how often the gradient was added; `extra`: more roundings than usual; `least`: see close.
-  void check_gradients(const Outcome& actual, const Outcome& truth, double factor = 1, double extra = 0,
-                       double least = 0) const {
-    for (size_t i = 0; i < inputs(); ++i) {
-      EXPECT_EQ(actual.has_gradient[i], truth.has_gradient[i]) << "gradient of input " << i;
-      if (!actual.has_gradient[i] || !truth.has_gradient[i]) continue;
-      EXPECT_TRUE(close(actual.gradients[i], map(truth.gradients[i], [&](double x) { return factor * x; }),
-                        (row_.gradient_tolerance + extra) * unit(type_of(sample_.inputs[i])), least))
-          << "in the gradient of input " << i;
-    }
-  }
-
- private:
-  const Row& row_;
-  const Sample& sample_;
-  DType type_;
-  Device device_;
-  Arrays values_;
-};
 
 void each_sample(const Row& row, DType type, Device device, const std::function<void(Trial&)>& visit) {
   for (const Sample& sample : row.samples) {
@@ -415,12 +246,12 @@ void run_accumulation(const Row& row, Device device) {
       check_accumulation(t, leaves, truth);
       check_fan_out(t, leaves, truth);
       if (type != DType::float32) return;
-      for (const Layout layout : {Layout::channels_last, Layout::blocked8, Layout::blocked16}) {
-        if (!device.is_cpu() && layout != Layout::channels_last) continue;
+      for (const auto& [name, layout] : other_layouts) {
+        if (!device_has(device, layout)) continue;
         bool any = false;
         for (size_t i = 0; i < t.inputs(); ++i) any = any || t.takes_layout(i, layout);
         if (!any) continue;
-        SCOPED_TRACE(name_of(layout));
+        SCOPED_TRACE(name);
         check_fan_out(
             t,
             [&] {
@@ -494,54 +325,7 @@ void run_saved(const Row& row, Device device) {
   });
 }
 
-const std::map<std::string, Layout> layouts{
-    {"channels_last", Layout::channels_last}, {"blocked8", Layout::blocked8}, {"blocked16", Layout::blocked16}};
-
-std::string device_label(Device device) {
-#ifdef DNN_TEST_SIMT
-  if (device.is_cuda()) return "simt";
-#endif
-  return device.is_cpu() ? "cpu" : "cuda";
-}
-
-class AspectTest : public ::testing::Test {
- public:
-  AspectTest(const Row& row, std::string aspect, Device device)
-      : row_(row), aspect_(std::move(aspect)), device_(device) {}
-  void TestBody() override {
-    if (device_count(device_.type()) == 0) GTEST_SKIP() << why_unavailable(device_.type());
-    if (const auto reason = row_.skip.find(aspect_); reason != row_.skip.end()) GTEST_SKIP() << reason->second;
-    run_aspect(row_, aspect_, device_);
-  }
-
- private:
-  const Row& row_;
-  std::string aspect_;
-  Device device_;
-};
-
 }  // namespace
-
-std::vector<std::string> aspects_of(const Row& row, Device device) {
-  std::vector<std::string> aspects{"float64.forward"};
-  bool any = false;
-  for (const Sample& sample : row.samples)
-    for (const Input& input : sample.inputs) any = any || (input.differentiable && row.differentiable);
-  if (any) aspects.push_back("float64.gradient");
-  for (const DType type : row.floating) aspects.push_back(name_of(type));
-  for (const DType type : row.integers) aspects.push_back(name_of(type));
-  for (const auto& [name, layout] : layouts) {
-    if (!device.is_cpu() && layout != Layout::channels_last) continue;
-    bool able = false;
-    for (const Sample& sample : row.samples)
-      for (const Input& input : sample.inputs)
-        able = able || (input.activation && !input.dtype && takes_layout(input.shape, DType::float32, layout));
-    if (able) aspects.push_back(name);
-  }
-  if (!row.samples.front().inputs.empty()) aspects.push_back("strided");
-  if (any) aspects.insert(aspects.end(), {"accumulation", "partial", "saved"});
-  return aspects;
-}
 
 void run_aspect(const Row& row, const std::string& aspect, Device device) {
   memory::install();
@@ -558,33 +342,13 @@ void run_aspect(const Row& row, const std::string& aspect, Device device) {
     run_partial(row, device);
   } else if (aspect == "saved") {
     run_saved(row, device);
-  } else if (const auto layout = layouts.find(aspect); layout != layouts.end()) {
+  } else if (const auto layout = other_layouts.find(aspect); layout != other_layouts.end()) {
     run_layout(row, layout->second, device);
   } else {
     run_type(row, parse_dtype(aspect), device);
   }
   EXPECT_EQ(memory::faults(), "");
   EXPECT_EQ(memory::live_blocks(), blocks) << "memory is left behind";
-}
-
-std::vector<Device> table_devices() {
-#ifdef DNN_TEST_SIMT
-  return {Device::cuda()};
-#else
-  return {Device::cpu(), Device::cuda()};
-#endif
-}
-
-void register_tests() {
-  for (const Row& row : table())
-    for (const Device device : table_devices()) {
-      // Without a GPU one skipped test a row says why.
-      const bool available = device_count(device.type()) > 0;
-      for (const std::string& aspect : available ? aspects_of(row, device) : std::vector<std::string>{"all"})
-        ::testing::RegisterTest(
-            row.operation.c_str(), (aspect + "." + device_label(device)).c_str(), nullptr, nullptr, __FILE__, __LINE__,
-            [&row, aspect, device]() -> ::testing::Test* { return new AspectTest(row, aspect, device); });
-    }
 }
 
 }  // namespace dnn::test
