@@ -106,10 +106,10 @@ char* Allocator::ask_driver(int64_t size, int64_t requested) {
 void Allocator::throw_out_of_memory(int64_t bytes) const {
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
-  throw OutOfMemory(fmt::format(
-      "allocate: {} bytes do not fit on cuda:{}, expected at most the {} bytes that are free of {} ({} bytes in use, {} "
-      "cached)",
-      bytes, index_, free, total, stats_.in_use, stats_.reserved - stats_.in_use));
+  throw OutOfMemory(
+      fmt::format("allocate: {} bytes do not fit on cuda:{}, expected at most the {} bytes that are free of {} ({} "
+                  "bytes in use, {} cached)",
+                  bytes, index_, free, total, stats_.in_use, stats_.reserved - stats_.in_use));
 }
 
 Allocator::Block* Allocator::take_free(int64_t size, bool small) {

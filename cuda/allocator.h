@@ -18,8 +18,8 @@ namespace dnn::cuda {
 
 class Allocator {
  public:
-  // `index` is for messages. With DNN_CUDA_NO_CACHE=1 every request goes to the driver with its exact size, so that tools
-  // like compute-sanitizer see the end of each tensor.
+  // `index` is for messages. With DNN_CUDA_NO_CACHE=1 every request goes to the driver with its exact size, so that
+  // tools like compute-sanitizer see the end of each tensor.
   explicit Allocator(int index);
 
   void* allocate(int64_t bytes);  // aligned to 256 bytes or more, null for 0 bytes; throws OutOfMemory

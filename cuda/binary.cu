@@ -43,8 +43,10 @@ void binary_forward(const F& f, const Tensor& a, const Tensor& b, const Tensor& 
              make_walk<2>(out.shape(), {&a.strides(), &b.strides()}), elements<T>(out), n);
     }
   };
-  if constexpr (F::floating_only) visit_floating(out.dtype(), run);
-  else visit_numbers(out.dtype(), run);
+  if constexpr (F::floating_only)
+    visit_floating(out.dtype(), run);
+  else
+    visit_numbers(out.dtype(), run);
 }
 
 // grad * df/da or grad * df/db.

@@ -97,7 +97,7 @@ Grid Context::grid(int64_t items, int threads) const {
   return {static_cast<unsigned>(std::min(needed, most)), static_cast<unsigned>(threads)};
 }
 
-// ---- copies and waits ------------------------------------------------------------------------------------------------
+// ---- copies and waits -----------------------------------------------------------------------------------------------
 
 void Context::to_device(void* to, const void* from, int64_t bytes) { waits_ += staging_.to_device(to, from, bytes); }
 
@@ -120,8 +120,8 @@ void Context::copy_from(Context& source, void* to, const void* from, int64_t byt
   DNN_CUDA_CHECK(cudaEventRecord(source.peer_event_, source.stream_));
   of(index_);
   DNN_CUDA_CHECK(cudaStreamWaitEvent(stream_, source.peer_event_));
-  DNN_CUDA_CHECK(cudaMemcpyPeerAsync(to, ordinal(index_), from, ordinal(source.index_), static_cast<size_t>(bytes),
-                                     stream_));
+  DNN_CUDA_CHECK(
+      cudaMemcpyPeerAsync(to, ordinal(index_), from, ordinal(source.index_), static_cast<size_t>(bytes), stream_));
   DNN_CUDA_CHECK(cudaEventRecord(peer_event_, stream_));
   of(source.index_);
   DNN_CUDA_CHECK(cudaStreamWaitEvent(source.stream_, peer_event_));
@@ -144,7 +144,7 @@ void Context::launched(const void* kernel, cudaError_t error) {
   if (sync_launch_) wait();
 }
 
-// ---- the status block ------------------------------------------------------------------------------------------------
+// ---- the status block -----------------------------------------------------------------------------------------------
 
 LabelFault* Context::label_fault(int64_t classes) {
   const std::lock_guard lock(status_mutex_);
@@ -180,7 +180,7 @@ void Context::check_status() {
                                clamped ? " (or beyond)" : "", fault >> 32, first->classes));
 }
 
-// ---- tables ----------------------------------------------------------------------------------------------------------
+// ---- tables ---------------------------------------------------------------------------------------------------------
 
 const void* Context::table(std::span<const std::byte> bytes) {
   const std::lock_guard lock(table_mutex_);

@@ -1,4 +1,5 @@
-// Conversion of one element to another type, as on the CPU: rounded once, fractions cut towards zero, bool is "not zero".
+// Conversion of one element to another type, as on the CPU: rounded once, fractions cut towards zero, bool is "not
+// zero".
 #pragma once
 
 #include <type_traits>
@@ -24,14 +25,18 @@ __host__ __device__ inline float round_to_odd(double x) {
 template <class To, class From>
 __host__ __device__ inline To convert(const From& from) {
   const auto value = static_cast<Compute<From>>(from);
-  if constexpr (std::is_same_v<To, From>) return from;
-  else if constexpr (std::is_same_v<To, bool>) return value != 0;
+  if constexpr (std::is_same_v<To, From>)
+    return from;
+  else if constexpr (std::is_same_v<To, bool>)
+    return value != 0;
   else if constexpr (is_16bit<To> && (sizeof(From) == 8 || std::is_same_v<From, int32_t>))
     return To(round_to_odd(static_cast<double>(value)));
-  else if constexpr (is_16bit<To>) return To(static_cast<float>(value));
+  else if constexpr (is_16bit<To>)
+    return To(static_cast<float>(value));
   else if constexpr (std::is_same_v<To, uint8_t> && std::is_floating_point_v<Compute<From>>)
     return static_cast<uint8_t>(static_cast<int64_t>(value));
-  else return static_cast<To>(value);
+  else
+    return static_cast<To>(value);
 }
 
 }  // namespace dnn::cuda

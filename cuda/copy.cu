@@ -1,8 +1,8 @@
 // Filling, and copies that convert between element types and gather or scatter by strides.
 //
 // Contiguous tensors move in packs of 16 bytes: a thread reads as many packs of one type, and writes as many of the
-// other, as hold the same number of elements. Otherwise each thread copies single elements, whose places in both tensors
-// follow from the element's number.
+// other, as hold the same number of elements. Otherwise each thread copies single elements, whose places in both
+// tensors follow from the element's number.
 #include <algorithm>
 
 #include "cuda/convert.cuh"

@@ -15,7 +15,8 @@ std::string version_text(int version) { return fmt::format("{}.{}", version / 10
 
 // Why the devices could not even be counted.
 std::string failure_text(cudaError_t error, int driver, int runtime) {
-  if (driver == 0) return fmt::format("no NVIDIA driver is installed (this libdnn uses CUDA {})", version_text(runtime));
+  if (driver == 0)
+    return fmt::format("no NVIDIA driver is installed (this libdnn uses CUDA {})", version_text(runtime));
   if (error == cudaErrorInsufficientDriver)
     return fmt::format("the NVIDIA driver is too old: it supports CUDA {}, this libdnn uses CUDA {}",
                        version_text(driver), version_text(runtime));

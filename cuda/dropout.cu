@@ -1,8 +1,8 @@
 // Dropout: the mask is drawn from Philox while the elements pass by, and is never stored.
 //
 // One Philox block gives the masks of four elements that follow each other with the channels innermost. Three forms:
-// memory in that very order (packs of 16 bytes); images whose channels divide by four (a thread takes four channels of a
-// pixel); any other images (a thread takes one element and one word of its block).
+// memory in that very order (packs of 16 bytes); images whose channels divide by four (a thread takes four channels of
+// a pixel); any other images (a thread takes one element and one word of its block).
 #include "cuda/dispatch.h"
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
@@ -78,7 +78,7 @@ __global__ void dropout_images_kernel(DropoutMask mask, Images images, const T* 
 void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate) {
   const double bound = p * 4294967296.0;
   const DropoutMask mask{seed, stream, bound >= 4294967295.0 ? UINT32_MAX : static_cast<uint32_t>(bound), p >= 1,
-                  p < 1 ? 1 / (1 - p) : 0};
+                         p < 1 ? 1 / (1 - p) : 0};
   visit_floating(x.dtype(), [&]<class T>(T) {
     Context& context = Context::of(out);
     const int64_t n = out.numel();

@@ -47,9 +47,9 @@ struct ExtremumOp {
 void reduce_extremum(const Tensor& x, const kernel::ReduceShape& shape, kernel::Extremum which, const Tensor& values,
                      const Tensor& indices) {
   visit_numbers(x.dtype(), [&]<class T>(T) {
-    reduce(Context::of(x), shape,
-           ExtremumOp<T>{elements<T>(x), elements<T>(values), elements<int64_t>(indices),
-                         which == kernel::Extremum::max});
+    reduce(
+        Context::of(x), shape,
+        ExtremumOp<T>{elements<T>(x), elements<T>(values), elements<int64_t>(indices), which == kernel::Extremum::max});
   });
 }
 

@@ -1,6 +1,7 @@
 // The one file with <<<>>>: launching a kernel, and the shared memory of its blocks.
 //
-// tests/simt holds a file of the same name that runs the same kernels on the CPU; always include it as "cuda/launch.cuh".
+// tests/simt holds a file of the same name that runs the same kernels on the CPU; always include it as
+// "cuda/launch.cuh".
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,8 +10,8 @@
 
 namespace dnn::cuda {
 
-// Runs `kernel` on the context's stream with the arguments converted to its parameter types. Throws BackendError when the
-// launch is refused; a failure inside the kernel shows at the next wait, or here with DNN_SYNC_LAUNCH=1.
+// Runs `kernel` on the context's stream with the arguments converted to its parameter types. Throws BackendError when
+// the launch is refused; a failure inside the kernel shows at the next wait, or here with DNN_SYNC_LAUNCH=1.
 template <class... Parameters, class... Args>
 void launch(void (*kernel)(Parameters...), Grid grid, Context& context, Args&&... args) {
   static_assert(sizeof...(Parameters) == sizeof...(Args), "a launch passes every parameter of the kernel");

@@ -1,10 +1,10 @@
 // Batch normalisation of images in any layout.
 //
-// Forward: one reduction over everything but the channels gives the sums of x and of x^2, in float64, and its last launch
-// turns them into mean and deviation and moves the running statistics; a second pass normalises and applies the residual
-// and the activation. Backward: one reduction gives the sums of the gradient and of gradient times normalised x, a second
-// pass writes the gradient of x (and of the residual). In plain layout the reduction first takes the pixels of each image
-// and channel, then the images.
+// Forward: one reduction over everything but the channels gives the sums of x and of x^2, in float64, and its last
+// launch turns them into mean and deviation and moves the running statistics; a second pass normalises and applies the
+// residual and the activation. Backward: one reduction gives the sums of the gradient and of gradient times normalised
+// x, a second pass writes the gradient of x (and of the residual). In plain layout the reduction first takes the pixels
+// of each image and channel, then the images.
 #include "cuda/dispatch.h"
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
@@ -37,7 +37,7 @@ struct ChannelTransform {
   }
 };
 
-// ---- sums over everything but the channels ---------------------------------------------------------------------------
+// ---- sums over everything but the channels --------------------------------------------------------------------------
 
 // What to sum: the sums of x and x^2 of an element.
 template <class T>
@@ -145,7 +145,7 @@ void reduce_channels(Context& context, const Images& images, const Source& sourc
 
 }  // namespace
 
-// ---- forward ---------------------------------------------------------------------------------------------------------
+// ---- forward --------------------------------------------------------------------------------------------------------
 
 // `add` is null for none.
 template <class T>
@@ -187,9 +187,13 @@ void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
     const Images images = images_of(x);
-    const StoreStatistics<S> statistics{elements<S>(mean),         elements<S>(inv_std),
-                                        elements<S>(running_mean), elements<S>(running_var),
-                                        static_cast<double>(images.n * images.pixels), momentum, eps};
+    const StoreStatistics<S> statistics{elements<S>(mean),
+                                        elements<S>(inv_std),
+                                        elements<S>(running_mean),
+                                        elements<S>(running_var),
+                                        static_cast<double>(images.n * images.pixels),
+                                        momentum,
+                                        eps};
     reduce_channels(Context::of(out), images, Moments<T>{elements<T>(x)}, statistics);
     apply<T>(x, {elements<S>(mean), elements<S>(inv_std), nullptr, elements<S>(weight), elements<S>(bias), eps}, add,
              activation, out);
@@ -201,13 +205,13 @@ void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias,
                       const Tensor& out) {
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
-    apply<T>(x,
-             {elements<S>(running_mean), nullptr, elements<S>(running_var), elements<S>(weight), elements<S>(bias), eps},
-             add, activation, out);
+    apply<T>(
+        x, {elements<S>(running_mean), nullptr, elements<S>(running_var), elements<S>(weight), elements<S>(bias), eps},
+        add, activation, out);
   });
 }
 
-// ---- backward --------------------------------------------------------------------------------------------------------
+// ---- backward -------------------------------------------------------------------------------------------------------
 
 // `sums` is null in inference, where the statistics are constants; `grad_x` and `grad_add` are null when not wanted.
 template <class T>
@@ -251,14 +255,15 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, c
     const bool through_statistics = training && out.input.defined();
     const Scratch scratch(context, images.channels * static_cast<int64_t>(sizeof(TwoSums)));
     if (through_statistics || out.weight.defined() || out.bias.defined()) {
-      reduce_channels(context, images,
-                      GradientMoments<T>{elements<T>(grad), elements<T>(x), outputs, elements<S>(mean),
-                                         elements<S>(inv_std)},
-                      StoreGradients<S>{scratch.as<TwoSums>(), elements<S>(out.weight), elements<S>(out.bias),
-                                        out.accumulate_weight, out.accumulate_bias});
+      reduce_channels(
+          context, images,
+          GradientMoments<T>{elements<T>(grad), elements<T>(x), outputs, elements<S>(mean), elements<S>(inv_std)},
+          StoreGradients<S>{scratch.as<TwoSums>(), elements<S>(out.weight), elements<S>(out.bias),
+                            out.accumulate_weight, out.accumulate_bias});
     }
     if (!out.input.defined() && !out.add.defined()) return;
-    const ChannelTransform<S> transform{elements<S>(mean), elements<S>(inv_std), nullptr, elements<S>(weight), nullptr, 0};
+    const ChannelTransform<S> transform{
+        elements<S>(mean), elements<S>(inv_std), nullptr, elements<S>(weight), nullptr, 0};
     launch(batch_norm_backward_kernel<T>, context.grid(pack_count<T>(x.numel())), context, images, elements<T>(grad),
            elements<T>(x), outputs, transform, through_statistics ? scratch.as<TwoSums>() : nullptr,
            static_cast<double>(images.n * images.pixels), elements<T>(out.input), out.accumulate_input,

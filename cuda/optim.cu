@@ -1,8 +1,9 @@
 // The optimizers: one launch over all parameters.
 //
 // The parameters are cut into chunks of 4096 elements. A table in device memory says for each chunk which tensor it
-// belongs to and where it begins, and for each tensor where its parameter, gradient and states lie; blocks take chunks in
-// turn. Parameters, gradients and states keep their addresses, so the table is uploaded once. The formulas are PyTorch's.
+// belongs to and where it begins, and for each tensor where its parameter, gradient and states lie; blocks take chunks
+// in turn. Parameters, gradients and states keep their addresses, so the table is uploaded once. The formulas are
+// PyTorch's.
 #include <cmath>
 #include <cstring>
 
@@ -73,7 +74,8 @@ __device__ void update_chunk(const Rule& rule, const OptimizerEntry& entry, int6
   T* parameter = static_cast<T*>(entry.parameter) + begin;
   const T* gradient = static_cast<const T*>(entry.gradient) + begin;
   T* states[2];
-  for (int s = 0; s < 2; ++s) states[s] = entry.states[s] == nullptr ? nullptr : static_cast<T*>(entry.states[s]) + begin;
+  for (int s = 0; s < 2; ++s)
+    states[s] = entry.states[s] == nullptr ? nullptr : static_cast<T*>(entry.states[s]) + begin;
   const int64_t n = entry.n - begin < chunk_elements ? entry.n - begin : chunk_elements;
   for (int64_t i = threadIdx.x; i < pack_count<T>(n); i += blockDim.x) {
     Pack<T> p = load_vec(parameter, i, n);
@@ -119,22 +121,29 @@ void update(const Rule& rule, const std::vector<Tensor>& parameters, const std::
   std::vector<OptimizerEntry> entries;
   std::vector<OptimizerChunk> chunks;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    const auto state = [i](const std::vector<Tensor>* list) { return list == nullptr ? nullptr : detail::raw((*list)[i]); };
+    const auto state = [i](const std::vector<Tensor>* list) {
+      return list == nullptr ? nullptr : detail::raw((*list)[i]);
+    };
     const int64_t n = parameters[i].numel();
     for (int64_t begin = 0; begin < n; begin += chunk_elements)
       chunks.push_back({static_cast<int64_t>(entries.size()), begin});
-    entries.push_back({detail::raw(parameters[i]), detail::raw(gradients[i]), {state(first), state(second)}, n,
+    entries.push_back({detail::raw(parameters[i]),
+                       detail::raw(gradients[i]),
+                       {state(first), state(second)},
+                       n,
                        static_cast<int64_t>(parameters[i].dtype())});
   }
   if (chunks.empty()) return;
 
-  const size_t entry_bytes = entries.size() * sizeof(OptimizerEntry), chunk_bytes = chunks.size() * sizeof(OptimizerChunk);
+  const size_t entry_bytes = entries.size() * sizeof(OptimizerEntry),
+               chunk_bytes = chunks.size() * sizeof(OptimizerChunk);
   std::vector<std::byte> bytes(entry_bytes + chunk_bytes);
   std::memcpy(bytes.data(), entries.data(), entry_bytes);
   std::memcpy(bytes.data() + entry_bytes, chunks.data(), chunk_bytes);
   Context& context = Context::of(parameters.front());
   const auto* data = static_cast<const std::byte*>(context.table(bytes));
-  const ChunkTable table{reinterpret_cast<const OptimizerEntry*>(data), reinterpret_cast<const OptimizerChunk*>(data + entry_bytes),
+  const ChunkTable table{reinterpret_cast<const OptimizerEntry*>(data),
+                         reinterpret_cast<const OptimizerChunk*>(data + entry_bytes),
                          static_cast<int64_t>(chunks.size())};
   launch(optimizer_kernel<Rule>, context.grid(table.count * 256), context, rule, table);
 }

@@ -1,8 +1,8 @@
 // Maximum and average pooling of images in any layout: a thread per output element forward, a thread per input element
 // backward.
 //
-// The backward pass gathers: an input pixel visits the windows that contain it and adds their gradients in a fixed order,
-// so that nothing is added atomically.
+// The backward pass gathers: an input pixel visits the windows that contain it and adds their gradients in a fixed
+// order, so that nothing is added atomically.
 #include "cuda/dispatch.h"
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
@@ -46,8 +46,8 @@ namespace {
 
 PoolWindows windows_of(const kernel::PoolProblem& p, detail::Layout layout) {
   const auto images = [layout](const Shape& s) { return Images{layout, s[0], s[1], s[2] * s[3]}; };
-  return {images(p.input), images(p.output), p.input[2],  p.input[3],  p.output[2],  p.output[3],        p.kernel.h,
-          p.kernel.w,      p.stride.h,       p.stride.w,  p.padding.h, p.padding.w,  p.count_include_pad};
+  return {images(p.input), images(p.output), p.input[2], p.input[3],  p.output[2], p.output[3],        p.kernel.h,
+          p.kernel.w,      p.stride.h,       p.stride.w, p.padding.h, p.padding.w, p.count_include_pad};
 }
 
 }  // namespace
@@ -126,7 +126,8 @@ __global__ void avg_pool_forward_kernel(PoolWindows windows, const T* x, T* out)
   using C = Compute<T>;
   for (const auto i : grid_stride(windows.output.numel())) {
     const ImagePosition at = windows.output.position(i);
-    const auto rows = windows.rows(at.pixel / windows.out_width), columns = windows.columns(at.pixel % windows.out_width);
+    const auto rows = windows.rows(at.pixel / windows.out_width),
+               columns = windows.columns(at.pixel % windows.out_width);
     C sum = 0;
     for (int64_t h = rows.begin; h < rows.end; ++h) {
       for (int64_t w = columns.begin; w < columns.end; ++w)

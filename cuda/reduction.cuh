@@ -35,8 +35,10 @@ __global__ void reduce_rows_kernel(Op op, int64_t rows, int64_t n, int64_t chunk
     for (int64_t i = begin + Group<lanes>::lane(); i < end; i += lanes) state = op.fold(state, row, n, i);
     state = Group<lanes>::reduce(state, op.neutral(), op);
     if (Group<lanes>::lane() != 0) continue;
-    if (partials != nullptr) partials[item] = state;
-    else op.store(item, state);
+    if (partials != nullptr)
+      partials[item] = state;
+    else
+      op.store(item, state);
   }
 }
 
@@ -65,8 +67,10 @@ __global__ void reduce_columns_kernel(Op op, kernel::ReduceShape shape, int colu
     }
     if (y == 0 && column < shape.inner) {
       const int64_t index = outer * shape.inner + column;
-      if (partials != nullptr) partials[index * chunks + chunk] = shared[thread];
-      else op.store(index, shared[thread]);
+      if (partials != nullptr)
+        partials[index * chunks + chunk] = shared[thread];
+      else
+        op.store(index, shared[thread]);
     }
     __syncthreads();  // the tile has been read
   }
@@ -109,7 +113,8 @@ void reduce(Context& context, const kernel::ReduceShape& shape, const Op& op) {
   int columns = 1;
   while (columns < 32 && columns < shape.inner) columns *= 2;
   const int64_t tiles = ceil_div(shape.inner, columns), rows_at_once = 256 / columns;
-  chunks = std::clamp<int64_t>(ceil_div(wanted_blocks, shape.outer * tiles), 1, std::max<int64_t>(1, shape.n / (8 * rows_at_once)));
+  chunks = std::clamp<int64_t>(ceil_div(wanted_blocks, shape.outer * tiles), 1,
+                               std::max<int64_t>(1, shape.n / (8 * rows_at_once)));
   const int64_t chunk_rows = std::max<int64_t>(1, ceil_div(shape.n, chunks));
   const Scratch scratch(context, chunks > 1 ? results * chunks * static_cast<int64_t>(sizeof(State)) : 0);
   launch(reduce_columns_kernel<Op>, context.grid(shape.outer * chunks * tiles * 256), context, op, shape, columns,

@@ -1,8 +1,8 @@
 // Changes of layout of float32 images [n, c, h, w].
 //
 // Between plain and channels_last, each image is a matrix [c, pixels] to be transposed. A block moves tiles of 32 x 32
-// through shared memory, so that both the reads and the writes of a warp are neighbours in memory; the 33rd column of the
-// tile keeps the lanes of a warp in different banks. Every other change moves element by element.
+// through shared memory, so that both the reads and the writes of a warp are neighbours in memory; the 33rd column of
+// the tile keeps the lanes of a warp in different banks. Every other change moves element by element.
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
 #include "cuda/layout.cuh"
@@ -28,8 +28,7 @@ __global__ void transpose_kernel(const float* from, float* to, int64_t count, in
     }
     __syncthreads();
     for (int r = y; r < tile; r += tile_rows) {
-      if (left + r < columns && top + x < rows)
-        to[matrix + (left + r) * rows + top + x] = shared[x * (tile + 1) + r];
+      if (left + r < columns && top + x < rows) to[matrix + (left + r) * rows + top + x] = shared[x * (tile + 1) + r];
     }
     __syncthreads();  // before the next tile overwrites this one
   }

@@ -1,8 +1,8 @@
 // Softmax and its logarithm over the middle of [outer, n, inner].
 //
 // A row is the n elements of one (outer, inner). Where they are neighbours in memory, a warp (a block when n is large)
-// shares a row: it finds the maximum, then the sum of exponentials, then writes; the second and third reading come out of
-// the cache. Where they are `inner` apart, each thread has a row of its own, next to its neighbours' rows.
+// shares a row: it finds the maximum, then the sum of exponentials, then writes; the second and third reading come out
+// of the cache. Where they are `inner` apart, each thread has a row of its own, next to its neighbours' rows.
 #include "core/math.h"
 #include "cuda/dispatch.h"
 #include "cuda/kernels.h"

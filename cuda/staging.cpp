@@ -30,8 +30,7 @@ int Staging::to_device(void* to, const void* from, int64_t bytes) {
     }
     const auto size = static_cast<size_t>(std::min(buffer_bytes, bytes - done));
     std::memcpy(buffer.data, static_cast<const char*>(from) + done, size);
-    DNN_CUDA_CHECK(
-        cudaMemcpyAsync(static_cast<char*>(to) + done, buffer.data, size, cudaMemcpyHostToDevice, stream_));
+    DNN_CUDA_CHECK(cudaMemcpyAsync(static_cast<char*>(to) + done, buffer.data, size, cudaMemcpyHostToDevice, stream_));
     DNN_CUDA_CHECK(cudaEventRecord(buffer.event, stream_));
   }
   return waits;

@@ -1,7 +1,7 @@
 // Sums over dimensions, and over everything but the channels of images.
 //
-// 16-bit types are summed in float, float32 in float64 (which costs nothing beside the reading), integers in 64 bits that
-// wrap around. A thread sums what it reads one after another; the threads' sums are combined pairwise.
+// 16-bit types are summed in float, float32 in float64 (which costs nothing beside the reading), integers in 64 bits
+// that wrap around. A thread sums what it reads one after another; the threads' sums are combined pairwise.
 #include "cuda/convert.cuh"
 #include "cuda/dispatch.h"
 #include "cuda/kernels.h"
@@ -33,8 +33,10 @@ struct SumOp {
   __device__ State element(int64_t offset, int64_t) const { return static_cast<State>(x[offset]); }
   __device__ void store(int64_t index, const State& state) const {
     State scaled = state;
-    if constexpr (std::is_floating_point_v<State>) scaled *= static_cast<State>(scale);
-    else if (scale != 1) scaled = static_cast<State>(scale * static_cast<double>(static_cast<int64_t>(state)));
+    if constexpr (std::is_floating_point_v<State>)
+      scaled *= static_cast<State>(scale);
+    else if (scale != 1)
+      scaled = static_cast<State>(scale * static_cast<double>(static_cast<int64_t>(state)));
     out[index] = static_cast<Out>(accumulate ? static_cast<State>(out[index]) + scaled : scaled);
   }
 };

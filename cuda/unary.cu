@@ -25,8 +25,10 @@ void unary_forward(const F& f, const Tensor& x, const Tensor& out) {
     const int64_t n = out.numel();
     launch(unary_forward_kernel<T, F>, context.grid(pack_count<T>(n)), context, f, elements<T>(x), elements<T>(out), n);
   };
-  if constexpr (F::floating_only) visit_floating(out.dtype(), run);
-  else visit_numbers(out.dtype(), run);
+  if constexpr (F::floating_only)
+    visit_floating(out.dtype(), run);
+  else
+    visit_numbers(out.dtype(), run);
 }
 
 // `saved` is null for functors that save nothing.

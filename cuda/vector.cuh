@@ -1,7 +1,7 @@
 // Loads and stores of 16 bytes, and the type to compute in.
 //
-// `load_vec` and `store_vec` see an array of n elements as packs of 16 bytes and take the place of every other access to
-// it: where the array is not aligned, or the last pack is not full, they fall back to single elements.
+// `load_vec` and `store_vec` see an array of n elements as packs of 16 bytes and take the place of every other access
+// to it: where the array is not aligned, or the last pack is not full, they fall back to single elements.
 #pragma once
 
 #include <cstdint>

@@ -54,7 +54,8 @@ TEST_F(ContextTest, UploadsReturnAtOnceAndKeepTheBytes) {
   EXPECT_EQ(result, counted(1000, 5));
 }
 
-// More than all staging buffers hold, on a GPU that finishes nothing by itself: buffers must not be overwritten too early.
+// More than all staging buffers hold, on a GPU that finishes nothing by itself: buffers must not be overwritten too
+// early.
 TEST_F(ContextTest, LargeCopiesGoThroughTheBuffersInTurn) {
   const size_t n = static_cast<size_t>(cuda::Staging::buffer_bytes) * (cuda::Staging::buffer_count + 2) / 4 + 7;
   const auto bytes = static_cast<int64_t>(4 * n);
@@ -125,7 +126,7 @@ TEST_F(ContextTest, TablesAreUploadedOnce) {
   EXPECT_EQ(result, bytes(1));
 }
 
-// ---- labels ----------------------------------------------------------------------------------------------------------
+// ---- labels ---------------------------------------------------------------------------------------------------------
 
 Tensor on_gpu(std::vector<double> values, DType type) {
   Tensor host = zeros({static_cast<int64_t>(values.size())}, {.dtype = DType::float64});
@@ -187,7 +188,7 @@ TEST_F(Labels, ReportedAtOnceWhenLaunchesWait) {
             "cross_entropy: label 3 at position 1, expected 0 <= label < 3");
 }
 
-// ---- a training step -------------------------------------------------------------------------------------------------
+// ---- a training step ------------------------------------------------------------------------------------------------
 
 TEST_F(ContextTest, ATrainingStepNeitherWaitsNorAsksForMemory) {
   context.memory().set_caching(true);

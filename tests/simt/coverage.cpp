@@ -31,10 +31,13 @@ class Coverage : public ::testing::Environment {
     const auto executed = executed_kernels();
     EXPECT_GT(defined.size(), 10u) << "the kernels were not found in " DNN_CUDA_SOURCES;
     for (const std::string& name : defined) {
-      if (exempt.contains(name)) EXPECT_FALSE(executed.contains(name)) << name << " is exempt, but ran";
-      else EXPECT_TRUE(executed.contains(name)) << name << " was never run by the emulator";
+      if (exempt.contains(name))
+        EXPECT_FALSE(executed.contains(name)) << name << " is exempt, but ran";
+      else
+        EXPECT_TRUE(executed.contains(name)) << name << " was never run by the emulator";
     }
-    for (const std::string& name : exempt) EXPECT_TRUE(defined.contains(name)) << name << " is exempt, but is no kernel";
+    for (const std::string& name : exempt)
+      EXPECT_TRUE(defined.contains(name)) << name << " is exempt, but is no kernel";
   }
 };
 

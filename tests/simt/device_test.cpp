@@ -26,8 +26,7 @@ TEST_F(DeviceSurvey, NoDriver) {
 }
 
 TEST_F(DeviceSurvey, OldDriver) {
-  EXPECT_EQ(why({.driver = 12020}),
-            "the NVIDIA driver is too old: it supports CUDA 12.2, this libdnn uses CUDA 13.0");
+  EXPECT_EQ(why({.driver = 12020}), "the NVIDIA driver is too old: it supports CUDA 12.2, this libdnn uses CUDA 13.0");
 }
 
 TEST_F(DeviceSurvey, NoDevice) {

@@ -1,9 +1,9 @@
 // Runs a kernel: block after block, the threads of a block one at a time, in an order of the caller's choice.
 //
 // A fiber takes thread after thread of the block. As long as none reaches a barrier, nothing is ever switched and a
-// thread costs a function call; a thread that reaches one parks its fiber, and another fiber takes the next thread. When
-// no thread can go on, the barriers that are complete release their threads. A program that needs a barrier and lacks it
-// gives other results in other orders, since a thread runs from barrier to barrier before the next one starts.
+// thread costs a function call; a thread that reaches one parks its fiber, and another fiber takes the next thread.
+// When no thread can go on, the barriers that are complete release their threads. A program that needs a barrier and
+// lacks it gives other results in other orders, since a thread runs from barrier to barrier before the next one starts.
 //
 // Reported as Failure: a thread that returned while others wait at a barrier, barriers in different places, lanes
 // missing from a warp's exchange, a shuffle from a lane that takes no part, writes behind shared arrays.

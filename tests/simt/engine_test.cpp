@@ -145,8 +145,10 @@ TEST_F(Engine, AnEarlyReturnPastABarrierIsReported) {
 }
 
 __global__ void two_barriers_kernel() {
-  if (threadIdx.x < 16) __syncthreads();
-  else __syncthreads();
+  if (threadIdx.x < 16)
+    __syncthreads();
+  else
+    __syncthreads();
 }
 
 TEST_F(Engine, BarriersInDifferentPlacesAreReported) {
@@ -155,8 +157,10 @@ TEST_F(Engine, BarriersInDifferentPlacesAreReported) {
 }
 
 __global__ void warp_against_block_kernel() {
-  if (threadIdx.x == 0) __syncthreads();
-  else __syncwarp();
+  if (threadIdx.x == 0)
+    __syncthreads();
+  else
+    __syncwarp();
 }
 
 TEST_F(Engine, AWarpThatWaitsForALaneAtAnotherBarrierIsReported) {
@@ -225,7 +229,8 @@ __global__ void write_at_kernel(int* out, int64_t at) { out[at] = 1; }
 
 TEST_F(Engine, WritesOutsideOfABlockNameTheKernel) {
 #ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the bands lie in one heap block with the memory, which the sanitizer lets pass; see the other builds";
+  GTEST_SKIP()
+      << "the bands lie in one heap block with the memory, which the sanitizer lets pass; see the other builds";
 #endif
   Array<int> out(8);
   EXPECT_EQ(report(context, write_at_kernel, Grid{1, 1}, context, out.data(), 7), "");

@@ -58,7 +58,7 @@ TEST(DropoutKernels, DropTheCpusElementsInEveryLayout) {
   }
 }
 
-// ---- pooling ---------------------------------------------------------------------------------------------------------
+// ---- pooling --------------------------------------------------------------------------------------------------------
 
 kernel::PoolProblem pool_problem(const Shape& input, Size2 kernel, Size2 stride, Size2 padding, bool count_padding) {
   const auto out = [](int64_t size, int64_t k, int64_t s, int64_t p) { return (size + 2 * p - k) / s + 1; };
@@ -82,9 +82,8 @@ Tensor blank(const Shape& shape, DType type, Layout layout) {
 
 TEST(PoolKernels, EveryLayoutAndType) {
   const Shape shape{2, 16, 9, 7};
-  for (const auto& problem :
-       {pool_problem(shape, 2, 2, 0, true), pool_problem(shape, {3, 2}, {2, 1}, {1, 1}, false),
-        pool_problem(shape, 3, 1, 1, true), pool_problem(shape, {2, 3}, 4, 0, true)}) {
+  for (const auto& problem : {pool_problem(shape, 2, 2, 0, true), pool_problem(shape, {3, 2}, {2, 1}, {1, 1}, false),
+                              pool_problem(shape, 3, 1, 1, true), pool_problem(shape, {2, 3}, 4, 0, true)}) {
     for (const DType type : floating_types) {
       Tensor x = uniform(shape, DType::float64, 0, 6).to(DType::uint8).to(type);  // with equals
       const Tensor y = detail::allocate(problem.output, type, cpu);
@@ -129,16 +128,16 @@ TEST(PoolKernels, NanWinsAndLargeWindowsHaveWideWinners) {
   expect_same(gpu_y, y);
 }
 
-// ---- batch norm ------------------------------------------------------------------------------------------------------
+// ---- batch norm -----------------------------------------------------------------------------------------------------
 
 struct NormCase {
   Shape shape;
   Layout layout;
 };
 
-const NormCase norm_cases[] = {{{4, 16, 5, 3}, Layout::plain},           {{4, 16, 5, 3}, Layout::channels_last},
-                               {{4, 16, 5, 3}, Layout::blocked8},        {{4, 16, 5, 3}, Layout::blocked16},
-                               {{2, 3, 40, 50}, Layout::plain},          {{2, 3, 40, 50}, Layout::channels_last},
+const NormCase norm_cases[] = {{{4, 16, 5, 3}, Layout::plain},    {{4, 16, 5, 3}, Layout::channels_last},
+                               {{4, 16, 5, 3}, Layout::blocked8}, {{4, 16, 5, 3}, Layout::blocked16},
+                               {{2, 3, 40, 50}, Layout::plain},   {{2, 3, 40, 50}, Layout::channels_last},
                                {{300, 5, 1, 1}, Layout::plain}};
 
 TEST(BatchNormKernels, TrainingAndInferenceForwardAndBackward) {

@@ -21,7 +21,7 @@ inline constexpr Device cuda = Device::cuda();
 
 inline constexpr DType floating_types[] = {DType::float64, DType::float32, DType::float16, DType::bfloat16};
 inline constexpr DType all_types[] = {DType::float64, DType::float32, DType::float16, DType::bfloat16,
-                               DType::int64,   DType::int32,   DType::uint8,   DType::boolean};
+                                      DType::int64,   DType::int32,   DType::uint8,   DType::boolean};
 inline constexpr Layout all_layouts[] = {Layout::plain, Layout::channels_last, Layout::blocked8, Layout::blocked16};
 
 inline Tensor uniform(const Shape& shape, DType type = DType::float32, double low = -2, double high = 2) {
@@ -45,8 +45,10 @@ inline std::vector<double> raw_values(const Tensor& t) {
   Tensor flat = detail::allocate({t.numel()}, t.dtype(), Device::cpu());
   const int64_t bytes = t.numel() * static_cast<int64_t>(size_of(t.dtype()));
   const Device active = t.device().is_cpu() ? Device::cuda() : t.device();
-  if (t.device().is_cpu()) std::memcpy(detail::raw(flat), detail::raw(t), static_cast<size_t>(bytes));
-  else detail::runtime(active).copy(detail::raw(flat), Device::cpu(), detail::raw(t), t.device(), bytes);
+  if (t.device().is_cpu())
+    std::memcpy(detail::raw(flat), detail::raw(t), static_cast<size_t>(bytes));
+  else
+    detail::runtime(active).copy(detail::raw(flat), Device::cpu(), detail::raw(t), t.device(), bytes);
   return flat.to(DType::float64).to_vector<double>();
 }
 

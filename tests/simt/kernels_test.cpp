@@ -1,5 +1,6 @@
 // Every family of kernels, called through its slot and compared with the CPU's kernel: sizes that reach each of their
-// paths (packs and tails, warps and blocks, chunks), every element type, special values. Images: image_kernels_test.cpp.
+// paths (packs and tails, warps and blocks, chunks), every element type, special values. Images:
+// image_kernels_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -12,7 +13,7 @@ namespace dnn::simt::test {
 
 using kernel::ReduceShape;
 
-// ---- element-wise ----------------------------------------------------------------------------------------------------
+// ---- element-wise ---------------------------------------------------------------------------------------------------
 
 TEST(UnaryKernels, EveryFunctorAndTypeWithTails) {
   functor::for_each(functor::Unary{}, []<class F>(F f) {
@@ -77,7 +78,7 @@ TEST(BinaryKernels, EveryFunctorBroadcastAndNot) {
   });
 }
 
-// ---- copies, random numbers ------------------------------------------------------------------------------------------
+// ---- copies, random numbers -----------------------------------------------------------------------------------------
 
 TEST(CopyKernels, EveryPairOfTypes) {
   Tensor values = uniform({999}, DType::float64, -300, 300);
@@ -133,11 +134,11 @@ TEST(RandomKernels, GiveTheCpusNumbers) {
   }
 }
 
-// ---- reductions ------------------------------------------------------------------------------------------------------
+// ---- reductions -----------------------------------------------------------------------------------------------------
 
-const ReduceShape reduce_shapes[] = {{1, 1, 1},    {5, 3, 1},     {300, 10, 1}, {1, 20000, 1}, {3, 4001, 1},
-                                     {2, 7, 5},    {1, 9000, 3},  {4, 600, 40}, {2, 1, 70},    {1, 2500, 33},
-                                     {1, 0, 1},    {3, 0, 4},     {0, 5, 1},    {2, 513, 1}};
+const ReduceShape reduce_shapes[] = {{1, 1, 1}, {5, 3, 1},    {300, 10, 1}, {1, 20000, 1}, {3, 4001, 1},
+                                     {2, 7, 5}, {1, 9000, 3}, {4, 600, 40}, {2, 1, 70},    {1, 2500, 33},
+                                     {1, 0, 1}, {3, 0, 4},    {0, 5, 1},    {2, 513, 1}};
 
 TEST(SumKernels, EveryShapeAndType) {
   for (const ReduceShape& shape : reduce_shapes) {
@@ -161,7 +162,8 @@ TEST(ExtremumKernels, FirstOfEqualsAndNaN) {
     if (shape.n == 0) continue;
     for (const DType type : all_types) {
       if (type == DType::boolean) continue;
-      Tensor wide = uniform({shape.outer, shape.n, shape.inner}, DType::float64, 0, 9).to(DType::uint8).to(DType::float64);
+      Tensor wide =
+          uniform({shape.outer, shape.n, shape.inner}, DType::float64, 0, 9).to(DType::uint8).to(DType::float64);
       if (is_floating(type) && shape.n > 8) {
         for (int64_t i = 5; i < wide.numel(); i += shape.n + 3) wide.data<double>()[i] = NAN;
       }
@@ -169,7 +171,8 @@ TEST(ExtremumKernels, FirstOfEqualsAndNaN) {
       for (const auto which : {kernel::Extremum::max, kernel::Extremum::min}) {
         const Shape small{shape.outer, shape.inner};
         const Tensor values = detail::allocate(small, type, cpu), gpu_values = detail::allocate(small, type, cuda);
-        const Tensor at = detail::allocate(small, DType::int64, cpu), gpu_at = detail::allocate(small, DType::int64, cuda);
+        const Tensor at = detail::allocate(small, DType::int64, cpu),
+                     gpu_at = detail::allocate(small, DType::int64, cuda);
         kernel::reduce_extremum[cpu](x, shape, which, values, at);
         kernel::reduce_extremum[cuda](gpu(x), shape, which, gpu_values, gpu_at);
         expect_same(gpu_values, values);
@@ -231,7 +234,7 @@ TEST(CrossEntropyKernels, FewAndManyClasses) {
   }
 }
 
-// ---- optimizers ------------------------------------------------------------------------------------------------------
+// ---- optimizers -----------------------------------------------------------------------------------------------------
 
 struct Lists {
   std::vector<Tensor> parameters, gradients, first, second;
@@ -278,9 +281,8 @@ TEST(OptimizerKernels, Sgd) {
 }
 
 TEST(OptimizerKernels, Adam) {
-  for (const AdamUpdate& options :
-       {AdamUpdate{.lr = 0.1}, AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .step = 7},
-        AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .decoupled_decay = true, .step = 3}}) {
+  for (const AdamUpdate& options : {AdamUpdate{.lr = 0.1}, AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .step = 7},
+                                    AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .decoupled_decay = true, .step = 3}}) {
     const Lists lists = optimizer_lists(), moved = lists.on_gpu();
     kernel::adam_update[cpu](lists.parameters, lists.gradients, lists.first, lists.second, options);
     kernel::adam_update[cuda](moved.parameters, moved.gradients, moved.first, moved.second, options);

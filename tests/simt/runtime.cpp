@@ -76,7 +76,7 @@ cudaError_t report_failure() {
   return cudaErrorLaunchFailure;
 }
 
-// ---- memory ----------------------------------------------------------------------------------------------------------
+// ---- memory ---------------------------------------------------------------------------------------------------------
 
 bool intact(const unsigned char* data, size_t bytes) {
   for (size_t i = 0; i < guard_bytes; ++i) {
@@ -117,7 +117,7 @@ cudaError_t give_memory(void* data, bool pinned) {
   return cudaSuccess;
 }
 
-// ---- kernels ---------------------------------------------------------------------------------------------------------
+// ---- kernels --------------------------------------------------------------------------------------------------------
 
 std::string demangled(const void* function) {
   Dl_info info{};
@@ -223,13 +223,12 @@ cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, unsigned blo
   Launch launch{demangled(kernel), blocks, threads, std::move(thread)};
   launch.name = launch.name.substr(0, launch.name.find('('));
   state().executed.insert(short_name(launch.name));
-  enqueue(stream, [launch = std::move(launch), order = state().order, seed = state().seed] {
-    execute(launch, order, seed);
-  });
+  enqueue(stream,
+          [launch = std::move(launch), order = state().order, seed = state().seed] { execute(launch, order, seed); });
   return report_failure();
 }
 
-// ---- controls --------------------------------------------------------------------------------------------------------
+// ---- controls -------------------------------------------------------------------------------------------------------
 
 void set_order(Order order, uint64_t seed) {
   const Lock lock(state().mutex);
@@ -240,8 +239,10 @@ void set_order(Order order, uint64_t seed) {
 void set_order(const std::string& text) {
   const std::string seed = text.find(':') == std::string::npos ? "1" : text.substr(text.find(':') + 1);
   const std::string name = text.substr(0, text.find(':'));
-  const std::map<std::string, Order> orders = {
-      {"forward", Order::forward}, {"backward", Order::backward}, {"shuffled", Order::shuffled}, {"every", Order::every}};
+  const std::map<std::string, Order> orders = {{"forward", Order::forward},
+                                               {"backward", Order::backward},
+                                               {"shuffled", Order::shuffled},
+                                               {"every", Order::every}};
   if (!orders.contains(name)) throw std::invalid_argument("no order of threads: " + text);
   set_order(orders.at(name), std::stoull(seed));
 }
@@ -286,7 +287,7 @@ HostAccess::~HostAccess() {
 
 }  // namespace dnn::simt
 
-// ---- the calls -------------------------------------------------------------------------------------------------------
+// ---- the calls ------------------------------------------------------------------------------------------------------
 
 using namespace dnn::simt;
 
@@ -449,7 +450,8 @@ const char* cudaGetErrorName(cudaError_t error) {
 
 const char* cudaGetErrorString(cudaError_t error) {
   const Lock lock(state().mutex);
-  return error == cudaErrorLaunchFailure && !state().failure.empty() ? state().failure.c_str() : cudaGetErrorName(error);
+  return error == cudaErrorLaunchFailure && !state().failure.empty() ? state().failure.c_str()
+                                                                     : cudaGetErrorName(error);
 }
 
 cudaError_t cudaFuncGetName(const char** name, const void* function) {

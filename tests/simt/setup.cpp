@@ -39,9 +39,10 @@ void setup() {
   use_cpu_kernels<kernel::conv2d_forward, kernel::conv2d_fused, kernel::conv2d_backward_data,
                   kernel::conv2d_backward_weight, kernel::gemm, kernel::linear_fused>();
   // The layout that cuDNN is fastest in, so that the kernels between convolutions meet it too.
-  kernel::conv2d_layout.set(DeviceType::cuda, [](const kernel::ConvProblem& problem, detail::Layout, detail::Layout* out) {
-    *out = problem.dtype == DType::float32 ? detail::Layout::channels_last : detail::Layout::plain;
-  });
+  kernel::conv2d_layout.set(
+      DeviceType::cuda, [](const kernel::ConvProblem& problem, detail::Layout, detail::Layout* out) {
+        *out = problem.dtype == DType::float32 ? detail::Layout::channels_last : detail::Layout::plain;
+      });
 }
 
 }  // namespace dnn::simt

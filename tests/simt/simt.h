@@ -42,8 +42,8 @@ std::set<std::string> executed_kernels();
 
 // Runs all work given to any stream.
 void drain();
-// The text of the last failure of a kernel or a guard band, which the CUDA calls report as cudaErrorLaunchFailure; empty
-// when there was none since the last call.
+// The text of the last failure of a kernel or a guard band, which the CUDA calls report as cudaErrorLaunchFailure;
+// empty when there was none since the last call.
 std::string take_failure();
 
 // While it lives, device memory may be touched by the host: streams are empty and run new work at once.

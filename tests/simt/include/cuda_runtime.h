@@ -17,7 +17,7 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 
-// ---- what a kernel sees ----------------------------------------------------------------------------------------------
+// ---- what a kernel sees ---------------------------------------------------------------------------------------------
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
@@ -118,7 +118,7 @@ T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T
   return old;
 }
 
-// ---- what the host sees ----------------------------------------------------------------------------------------------
+// ---- what the host sees ---------------------------------------------------------------------------------------------
 
 enum cudaError_t {
   cudaSuccess = 0,

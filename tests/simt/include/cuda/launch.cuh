@@ -1,4 +1,5 @@
-// launch() and block_shared() of the emulator; stands on the include path before the folder cuda's own file of this name.
+// launch() and block_shared() of the emulator; stands on the include path before the folder cuda's own file of this
+// name.
 #pragma once
 
 #include <cuda_runtime.h>
