@@ -196,6 +196,9 @@ class Engine {
     running = false;
     for (const auto& node : visited_) node->pending = {};
     for (const auto& leaf : leaves_) leaf->grad->awaited = 0;
+    if (finished_) return;
+    // What a failed pass began to write from nothing may be half a gradient, or none: it does not count.
+    for (const auto& leaf : without_gradient_) leaf->grad->zeroed = leaf->grad->grad.defined();
   }
 
   void run(const std::shared_ptr<Node>& root, const Tensor& gradient) {
@@ -211,6 +214,7 @@ class Engine {
     // Branches that handed on no gradient leave leaves waiting; what arrived is complete all the same.
     for (const auto& leaf : leaves_)
       if (leaf->grad->awaited > 0) leaf->grad->awaited = 1, settle(*leaf);
+    finished_ = true;
   }
 
  private:
@@ -232,7 +236,9 @@ class Engine {
                                         node->name));
       for (const Edge& edge : node->inputs) {
         if (edge.node && seen.insert(edge.node.get()).second) visited_.push_back(edge.node);
-        if (edge.leaf && grad_state(*edge.leaf).awaited++ == 0) leaves_.push_back(edge.leaf);
+        if (!edge.leaf || grad_state(*edge.leaf).awaited++ > 0) continue;
+        leaves_.push_back(edge.leaf);
+        if (!edge.leaf->grad->grad.defined() || edge.leaf->grad->zeroed) without_gradient_.push_back(edge.leaf);
       }
     }
   }
@@ -268,6 +274,8 @@ class Engine {
   bool retain_;
   std::vector<std::shared_ptr<Node>> visited_;
   std::vector<std::shared_ptr<TensorImpl>> leaves_;
+  std::vector<std::shared_ptr<TensorImpl>> without_gradient_;  // those of `leaves_` that had none before the pass
+  bool finished_ = false;
   std::unordered_set<const Node*> queued_;
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, Later> ready_;
 };

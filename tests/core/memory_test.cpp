@@ -95,6 +95,27 @@ TEST(OutOfMemory, InABackwardPassLeavesTheEngineUsable) {
   }
 }
 
+TEST(OutOfMemory, AFailedPassLeavesNoHalfGradient) {
+  manual_seed(1);
+  Tensor v = randn({4, 5}, {.requires_grad = true});
+  // With gaps: the backward pass copies it after it has made room for the gradient of v.
+  const Tensor w = randn({5, 6}).slice(1, 0, 6, 2);
+  matmul(v, w).sum().backward();
+  const auto right = v.grad().to_vector<float>();
+  survive(
+      [&] {
+        v.set_grad({});
+        { const Tensor dirt = full({4, 5}, -1); }  // what the gradient's memory held before
+        matmul(v, w).sum().backward();
+      },
+      [&] {
+        // All of the gradient, or none: never what a kernel has not written.
+        if (v.has_grad()) {
+          EXPECT_EQ(v.grad().to_vector<float>(), right);
+        }
+      });
+}
+
 TEST(OutOfMemory, LeavesNoMemoryBehind) {
   manual_seed(1);
   Tensor w = randn({16, 16}, {.requires_grad = true});
