@@ -173,6 +173,21 @@ struct Tanh {
   }
 };
 
+struct Silu {
+  static constexpr const char* name = "silu";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return x / (T(1) + math::exp(-x));
+  }
+  template <class T>
+  DNN_HD T derivative(T x, T) const {
+    const T gate = T(1) / (T(1) + math::exp(-x));
+    return gate * (T(1) + x * (T(1) - gate));
+  }
+};
+
 struct Add {
   static constexpr const char* name = "add";
   static constexpr Saves saves = Saves::nothing;
@@ -254,7 +269,7 @@ void for_each(List<Ts...>, Visit&& visit) {
   (visit(Ts{}), ...);
 }
 
-using Unary = List<Affine, DivideBy, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh>;
+using Unary = List<Affine, DivideBy, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh, Silu>;
 using Binary = List<Add, Sub, Mul, Div>;
 
 }  // namespace dnn::functor

@@ -16,5 +16,6 @@ Tensor square(const Tensor& x) { return unary(functor::Square{}, x); }
 Tensor relu(const Tensor& x) { return unary(functor::Relu{}, x); }
 Tensor sigmoid(const Tensor& x) { return unary(functor::Sigmoid{}, x); }
 Tensor tanh(const Tensor& x) { return unary(functor::Tanh{}, x); }
+Tensor silu(const Tensor& x) { return unary(functor::Silu{}, x); }
 
 }  // namespace dnn

@@ -54,6 +54,12 @@ const Rows rows{
         .with_integers()
         .result(fractional)
         .transparent(),
+    unary(
+        "silu", [](const Tensor& x) { return silu(x); }, [](double x) { return x / (1 + std::exp(-x)); }, -4, 4)
+        .with_integers()
+        .result(fractional)
+        .within(2, 12)
+        .transparent(),
 };
 
 }  // namespace

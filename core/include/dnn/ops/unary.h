@@ -25,5 +25,7 @@ Tensor relu(const Tensor& x);
 Tensor sigmoid(const Tensor& x);
 /// Hyperbolic tangent.
 Tensor tanh(const Tensor& x);
+/// x * sigmoid(x), also called swish (Ramachandran et al., "Searching for activation functions", 2017).
+Tensor silu(const Tensor& x);
 
 }  // namespace dnn

@@ -30,6 +30,7 @@ class ActivationLayer : public Layer {
 using ReLU = ActivationLayer<relu, "ReLU">;           ///< max(x, 0)
 using Sigmoid = ActivationLayer<sigmoid, "Sigmoid">;  ///< 1 / (1 + e^-x)
 using Tanh = ActivationLayer<tanh, "Tanh">;           ///< Hyperbolic tangent
+using SiLU = ActivationLayer<silu, "SiLU">;           ///< x * sigmoid(x)
 
 /// e^x / sum(e^x) along one dimension.
 class Softmax : public Layer {
