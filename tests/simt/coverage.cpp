@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <sstream>
 #include <stdexcept>
 
@@ -44,12 +43,17 @@ class Coverage : public ::testing::Environment {
 }  // namespace
 
 std::set<std::string> defined_kernels(const std::string& folder) {
-  static const std::regex definition(R"(__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\()");
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".cu" && entry.path().extension() != ".cuh") continue;
     const std::string text = read(entry.path());
-    for (std::sregex_iterator it(text.begin(), text.end(), definition), end; it != end; ++it) names.insert((*it)[1]);
+    for (size_t at = text.find("__global__ "); at != std::string::npos; at = text.find("__global__ ", at + 1)) {
+      // The name stands before the parameters; those of __launch_bounds__ come first where it is there.
+      size_t end = text.find('(', at);
+      if (text.substr(at, end - at).ends_with("__launch_bounds__")) end = text.find('(', text.find(')', end));
+      const size_t begin = text.find_last_of(" \n", end) + 1;
+      names.insert(text.substr(begin, end - begin));
+    }
   }
   return names;
 }

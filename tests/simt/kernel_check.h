@@ -45,6 +45,7 @@ inline std::vector<double> raw_values(const Tensor& t) {
   Tensor flat = detail::allocate({t.numel()}, t.dtype(), Device::cpu());
   const int64_t bytes = t.numel() * static_cast<int64_t>(size_of(t.dtype()));
   const Device active = t.device().is_cpu() ? Device::cuda() : t.device();
+  if (bytes == 0) return {};
   if (t.device().is_cpu())
     std::memcpy(detail::raw(flat), detail::raw(t), static_cast<size_t>(bytes));
   else
