@@ -144,6 +144,18 @@ TEST_F(Engine, AnEarlyReturnPastABarrierIsReported) {
   EXPECT_EQ(report(context, number_kernel, Grid{1, 32}, context, Array<int>(1000).data()), "") << "usable afterwards";
 }
 
+TEST_F(Engine, WithSyncLaunchTheLaunchItselfNamesTheKernel) {
+  Array<int> out(32);
+  context.set_sync_launch(true);
+  try {
+    launch(early_return_kernel, Grid{1, 32}, context, out.data());
+    ADD_FAILURE() << "expected BackendError";
+  } catch (const BackendError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("cuda: dnn::simt::test::early_return_kernel failed, expected success ("));
+  }
+  context.set_sync_launch(false);
+}
+
 __global__ void two_barriers_kernel() {
   if (threadIdx.x < 16)
     __syncthreads();

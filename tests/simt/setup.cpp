@@ -12,6 +12,11 @@ namespace dnn::simt {
 
 namespace {
 
+std::vector<std::string>& borrowed() {
+  static std::vector<std::string> names;
+  return names;
+}
+
 // The CPU's kernel of a slot, called when all work of the emulated GPU is done.
 template <auto& slot, class... Args>
 void on_host(Args... args) {
@@ -21,7 +26,9 @@ void on_host(Args... args) {
 
 template <auto& slot, class... Args>
 void use_cpu_kernel(kernel::Slot<void(Args...)>&) {
-  if (slot.filled(Device::cpu())) slot.set(DeviceType::cuda, on_host<slot, Args...>);
+  if (slot.filled(Device::cuda()) || !slot.filled(Device::cpu())) return;
+  slot.set(DeviceType::cuda, on_host<slot, Args...>);
+  borrowed().push_back(slot.name());
 }
 
 template <auto&... slots>
@@ -30,6 +37,8 @@ void use_cpu_kernels() {
 }
 
 }  // namespace
+
+const std::vector<std::string>& slots_of_cpu_kernels() { return borrowed(); }
 
 void setup() {
   const char* order = std::getenv("DNN_SIMT_ORDER");

@@ -1,0 +1,21 @@
+// Which slots of the GPU hold kernels of its own.
+#include <gmock/gmock.h>
+
+#include "core/kernels/all.h"
+#include "tests/simt/setup.h"
+
+namespace dnn::simt::test {
+
+// What the real backend takes from libraries; a build with CUDA has these slots empty as long as it lacks the
+// libraries.
+TEST(Slots, OnlyConvolutionAndProductsAreBorrowedFromTheCpu) {
+  EXPECT_THAT(slots_of_cpu_kernels(),
+              ::testing::UnorderedElementsAre("conv2d_forward", "conv2d_fused", "conv2d_backward_data",
+                                              "conv2d_backward_weight", "gemm", "linear_fused"));
+}
+
+TEST(Slots, NoneIsEmpty) {
+  kernel::visit_all_slots([](const auto& slot) { EXPECT_TRUE(slot.filled(Device::cuda())) << slot.name(); });
+}
+
+}  // namespace dnn::simt::test
