@@ -66,22 +66,48 @@ void Engine::run(const Launch& launch, Order order, uint64_t seed) {
 
 void Engine::run_block() {
   threads_.assign(launch_->threads, {});
-  sequence_ = permutation(launch_->threads);
-  next_ = 0;
   thrown_ = nullptr;
   do {
-    while (next_ < sequence_.size()) {
-      if (idle_.empty()) {
-        fibers_.push_back(std::make_unique<Fiber>(serve, this));
-        idle_.push_back(fibers_.back().get());
-      }
-      fiber_ = idle_.back();
-      idle_.pop_back();
-      fiber_->resume();
-      if (thrown_) std::rethrow_exception(thrown_);
-    }
+    for (const unsigned warp : permutation((launch_->threads + 31) / 32)) run_warp(32 * warp);
   } while (release());
   check_shared();
+}
+
+// Runs the warp of that first thread until all its threads wait for the block or have finished.
+void Engine::run_warp(unsigned first) {
+  const unsigned lanes = std::min(32u, launch_->threads - first);
+  const auto select = [&](auto&& wanted) {
+    std::vector<unsigned> selected;
+    for (const unsigned lane : permutation(lanes)) {
+      if (wanted(first + lane)) selected.push_back(first + lane);
+    }
+    return selected;
+  };
+  sequence_ = select([&](unsigned i) { return threads_[i].state == State::fresh; });
+  next_ = 0;
+  while (next_ < sequence_.size()) {
+    if (idle_.empty()) {
+      fibers_.push_back(std::make_unique<Fiber>(serve, this));
+      idle_.push_back(fibers_.back().get());
+    }
+    Fiber* const fiber = idle_.back();
+    idle_.pop_back();
+    resume(fiber);
+  }
+  auto ready = select([&](unsigned i) { return threads_[i].state == State::released; });
+  do {
+    for (const unsigned i : ready) {
+      enter(i);
+      resume(threads_[i].fiber);
+    }
+    ready = select([&](unsigned i) { return threads_[i].state == State::at_warp_barrier && warp_complete(i); });
+  } while (!ready.empty());
+}
+
+void Engine::resume(Fiber* fiber) {
+  fiber_ = fiber;
+  fiber->resume();
+  if (thrown_) std::rethrow_exception(thrown_);
 }
 
 // The life of a fiber: thread after thread, and idle when there is none left to take.
@@ -121,29 +147,15 @@ void Engine::park(State state, const Place& place) {
   fiber_->leave();
 }
 
-// Resumes the threads whose barrier is complete; false when all threads have finished.
+// Opens the block's barrier when all threads are there; false when all have finished instead.
 bool Engine::release() {
-  std::vector<unsigned> ready;
-  for (unsigned i = 0; i < threads_.size(); ++i) {
-    if (threads_[i].state == State::at_warp_barrier && warp_complete(i)) ready.push_back(i);
+  const auto finished = [](const Thread& t) { return t.state == State::finished; };
+  if (std::all_of(threads_.begin(), threads_.end(), finished)) return false;
+  const Place& place = threads_[0].place;
+  for (Thread& t : threads_) {
+    if (t.state != State::at_block_barrier || !same_place(t.place, place)) fail(why_stuck());
   }
-  if (ready.empty()) {
-    const auto waits = [](const Thread& t) { return t.state == State::at_block_barrier; };
-    const auto finished = [](const Thread& t) { return t.state == State::finished; };
-    if (std::all_of(threads_.begin(), threads_.end(), finished)) return false;
-    const Place& place = threads_[0].place;
-    const bool together = std::all_of(threads_.begin(), threads_.end(),
-                                      [&](const Thread& t) { return waits(t) && same_place(t.place, place); });
-    if (!together) fail(why_stuck());
-    ready.resize(threads_.size());
-    std::iota(ready.begin(), ready.end(), 0u);
-  }
-  for (const unsigned position : permutation(static_cast<unsigned>(ready.size()))) {
-    enter(ready[position]);
-    fiber_ = threads_[current_].fiber;
-    fiber_->resume();
-    if (thrown_) std::rethrow_exception(thrown_);
-  }
+  for (Thread& t : threads_) t.state = State::released;
   return true;
 }
 

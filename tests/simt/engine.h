@@ -49,7 +49,7 @@ class Engine {
   void* shared_array(const void* key, size_t bytes);
 
  private:
-  enum class State { fresh, running, at_block_barrier, at_warp_barrier, finished };
+  enum class State { fresh, running, at_warp_barrier, at_block_barrier, released, finished };
   struct Thread {
     State state = State::fresh;
     Fiber* fiber = nullptr;
@@ -66,6 +66,8 @@ class Engine {
 
   static void serve(void* engine);
   void run_block();
+  void run_warp(unsigned first);
+  void resume(Fiber* fiber);
   bool take_thread();
   void park(State state, const Place& place);
   bool release();
@@ -82,7 +84,7 @@ class Engine {
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
   std::vector<Thread> threads_;
-  std::vector<unsigned> sequence_;  // in which threads run
+  std::vector<unsigned> sequence_;  // of the fresh threads of the warp
   size_t next_ = 0;                 // position of the first fresh thread in it
   unsigned current_ = 0;
   Fiber* fiber_ = nullptr;  // the one that runs

@@ -7,7 +7,8 @@
 namespace dnn::simt::test {
 
 TEST(RelayoutKernels, EveryPairOfLayouts) {
-  for (const Shape& shape : {Shape{2, 16, 5, 7}, Shape{1, 48, 1, 1}, Shape{3, 32, 9, 8}, Shape{1, 80, 7, 10}}) {
+  for (const Shape& shape :
+       {Shape{2, 16, 5, 7}, Shape{1, 48, 1, 1}, Shape{3, 32, 9, 8}, Shape{1, 80, 7, 10}, Shape{70, 16, 5, 7}}) {
     for (const Layout from : all_layouts) {
       for (const Layout to : all_layouts) {
         const Tensor source = uniform(shape), on_gpu = gpu(source);

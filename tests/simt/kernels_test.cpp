@@ -136,9 +136,10 @@ TEST(RandomKernels, GiveTheCpusNumbers) {
 
 // ---- reductions -----------------------------------------------------------------------------------------------------
 
-const ReduceShape reduce_shapes[] = {{1, 1, 1}, {5, 3, 1},    {300, 10, 1}, {1, 20000, 1}, {3, 4001, 1},
-                                     {2, 7, 5}, {1, 9000, 3}, {4, 600, 40}, {2, 1, 70},    {1, 2500, 33},
-                                     {1, 0, 1}, {3, 0, 4},    {0, 5, 1},    {2, 513, 1}};
+const ReduceShape reduce_shapes[] = {
+    {1, 1, 1},    {5, 3, 1},    {300, 10, 1}, {1, 20000, 1}, {3, 4001, 1}, {2, 7, 5},
+    {1, 9000, 3}, {4, 600, 40}, {2, 1, 70},   {1, 2500, 33}, {1, 0, 1},    {3, 0, 4},
+    {0, 5, 1},    {2, 513, 1},  {100, 40, 5}, {70, 520, 1}};  // the last two: more than the grid has blocks
 
 TEST(SumKernels, EveryShapeAndType) {
   for (const ReduceShape& shape : reduce_shapes) {
