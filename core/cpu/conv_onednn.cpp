@@ -14,6 +14,7 @@
 #include "core/cpu/conv.h"
 #include "core/cpu/onednn.h"
 #include "core/cpu/packed_weights.h"
+#include "core/kernels/elementwise.h"
 
 namespace dnn::cpu::conv_onednn {
 namespace {
@@ -32,7 +33,6 @@ struct PlanKey {
   Layout y = Layout::plain;
   std::optional<Layout> add = std::nullopt;
   bool bias = false;
-  bool relu = false;
   bool accumulate = false;  // of the gradient
   int threads = 0;
   friend bool operator==(const PlanKey&, const PlanKey&) = default;
@@ -49,7 +49,7 @@ struct PlanHash {
     mix(hash, p.groups);
     mix(hash, static_cast<int64_t>(key.direction) * 16 + static_cast<int64_t>(key.x) * 4 + static_cast<int64_t>(key.y));
     mix(hash, key.add ? static_cast<int64_t>(*key.add) : -1);
-    mix(hash, key.bias + 2 * key.relu + 4 * key.accumulate);
+    mix(hash, key.bias + 2 * key.accumulate);
     mix(hash, key.threads);
     return hash;
   }
@@ -120,7 +120,6 @@ Attributes post_operations(const PlanKey& key) {
   DNN_ONEDNN(dnnl_post_ops_create(&operations));
   const PostOps owner(operations);
   if (key.add) DNN_ONEDNN(dnnl_post_ops_append_sum(operations, 1.0f));
-  if (key.relu) DNN_ONEDNN(dnnl_post_ops_append_eltwise(operations, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f));
   DNN_ONEDNN(dnnl_primitive_attr_set_post_ops(attributes.get(), operations));
   return attributes;
 }
@@ -145,9 +144,8 @@ PrimitiveDesc describe_primitive(const PlanKey& key, LayoutPair layouts) {
   const MemoryDesc* optional_bias = key.bias ? &bias : nullptr;
   dnnl_convolution_desc_t operation;
   DNN_ONEDNN(dnnl_dilated_convolution_forward_desc_init(
-      &operation, key.direction == Direction::forward && key.relu ? dnnl_forward_inference : dnnl_forward_training,
-      dnnl_convolution_direct, &x, &weight, key.direction == Direction::backward_data ? nullptr : optional_bias, &y,
-      stride, dilation, padding, padding));
+      &operation, dnnl_forward_training, dnnl_convolution_direct, &x, &weight,
+      key.direction == Direction::backward_data ? nullptr : optional_bias, &y, stride, dilation, padding, padding));
   if (key.direction == Direction::forward) return create(operation, post_operations(key), nullptr);
   PrimitiveDesc forward = create(operation, make_attributes(), nullptr);
   if (!forward) return nullptr;
@@ -179,8 +177,8 @@ bool has_empty_windows(const ConvProblem& p) {
          along(p.input[3], p.output[3], p.weight[3], p.stride.w, p.padding.w, p.dilation.w);
 }
 
-// Plain loops are slow. oneDNN 2.6's brgconv crashes in the ReLU of windows without input, and its SSE4.1 kernels (the
-// depthwise ones at least) in a sum whose pixels are not aligned to a whole block.
+// Plain loops are slow. oneDNN 2.6's brgconv crashes in post operations of windows without input, and its SSE4.1
+// kernels (the depthwise ones at least) in a sum whose pixels are not aligned to a whole block.
 bool is_usable(const PrimitiveDesc& desc, const ConvProblem& problem) {
   const char* text = nullptr;
   DNN_ONEDNN(dnnl_primitive_desc_query(desc.get(), dnnl_query_impl_info_str, 0, &text));
@@ -316,8 +314,7 @@ void forward(const ConvProblem& problem, const Tensor& x, const Tensor& weight, 
                                .x = detail::layout_of(x),
                                .y = detail::layout_of(out),
                                .add = add.defined() ? std::optional(detail::layout_of(add)) : std::nullopt,
-                               .bias = bias.defined(),
-                               .relu = activation == Activation::relu});
+                               .bias = bias.defined()});
   const Pieces pieces(plan);
   void* const y = written_to(plan.reorder_y, out, pieces.y);
   if (add.defined()) copy_addend(plan, add, y, pieces.scratch);
@@ -327,6 +324,8 @@ void forward(const ConvProblem& problem, const Tensor& x, const Tensor& weight, 
                  {DNNL_ARG_DST, y}},
                 pieces.scratch);
   bring_out(plan.reorder_y, pieces.y, out, pieces.scratch);
+  // Not as a post operation of oneDNN, whose ReLU turns NaN into 0: a diverged net would look healthy.
+  if (activation == Activation::relu) kernel::unary_forward<functor::Relu>[Device::cpu()](functor::Relu{}, out, out);
 }
 
 void backward_data(const ConvProblem& problem, const Tensor& grad_output, const Tensor& weight,

@@ -25,15 +25,7 @@ const std::map<std::string, std::string> without_cuda{
     {"conv2d_forward", "convolution comes with cuDNN"},
     {"conv2d_backward_data", "convolution comes with cuDNN"},
     {"conv2d_backward_weight", "convolution comes with cuDNN"},
-    {"channel_sum", "convolution comes with cuDNN"},
     {"gemm", "products come with cuBLASLt"},
-    {"max_pool2d_forward", "pooling comes with convolution"},
-    {"max_pool2d_backward", "pooling comes with convolution"},
-    {"avg_pool2d_forward", "pooling comes with convolution"},
-    {"avg_pool2d_backward", "pooling comes with convolution"},
-    {"batch_norm_train", "normalisation comes with convolution"},
-    {"batch_norm_infer", "normalisation comes with convolution"},
-    {"batch_norm_backward", "normalisation comes with convolution"},
 };
 
 std::set<std::string> empty_slots(Device device) {
