@@ -6,6 +6,8 @@
 #include <charconv>
 #include <mutex>
 
+#include "core/kernels/conv.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/runtime.h"
 #include "core/slot.h"
 #include "core/text.h"
@@ -40,7 +42,11 @@ Device::Device(const std::string& text) {
   throw ArgumentError(fmt::format("device: \"{}\" is no device, expected cpu, cuda or cuda:N", text));
 }
 
-Device Device::best() { return device_count(DeviceType::cuda) > 0 ? Device::cuda() : Device::cpu(); }
+Device Device::best() {
+  if (device_count(DeviceType::cuda) == 0) return Device::cpu();
+  const Device gpu = Device::cuda();
+  return kernel::gemm.filled(gpu) && kernel::conv2d_forward.filled(gpu) ? gpu : Device::cpu();
+}
 
 std::string Device::str() const { return is_cpu() ? "cpu" : fmt::format("cuda:{}", index_); }
 

@@ -43,9 +43,10 @@ ConvProblem problem_of(const Tensor& input, const Tensor& weight, const Tensor& 
   detail::check_rank("conv2d", "weight", weight, 4);
   const Shape &x = input.shape(), &w = weight.shape();
   const auto facts = [&] { return fmt::format("(input {}, weight {}, groups {})", x, w, o.groups); };
-  if (x[1] != w[1] * o.groups)
-    throw ShapeError(
-        fmt::format("conv2d: input has {} channels, weight expects {} {}", x[1], w[1] * o.groups, facts()));
+  int64_t channels = 0;
+  if (__builtin_mul_overflow(w[1], o.groups, &channels)) channels = INT64_MAX;
+  if (x[1] != channels)
+    throw ShapeError(fmt::format("conv2d: input has {} channels, weight expects {} {}", x[1], channels, facts()));
   if (w[0] % o.groups != 0)
     throw ShapeError(fmt::format("conv2d: {} filters do not split into {} groups {}", w[0], o.groups, facts()));
   if (x[1] == 0 || w[0] == 0 || w[2] == 0 || w[3] == 0)

@@ -2,6 +2,8 @@
 // ours.
 #include <gtest/gtest.h>
 
+#include "core/kernels/conv.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/runtime.h"
 #include "dnn/ops.h"
 #include "tests/harness/errors.h"
@@ -26,8 +28,21 @@ class TwoDevices : public ::testing::Test {
 
 const Device gpu = Device::cuda(0);
 
-TEST_F(TwoDevices, TensorsMoveThereAndBack) {
+// A GPU whose backend has no products would only throw.
+TEST_F(TwoDevices, TheBestOneCanTrainANetwork) {
+  const auto kernel_of = [](const auto& slot) { return slot.filled(gpu) ? slot[gpu] : nullptr; };
+  const auto product = kernel_of(kernel::gemm);
+  const auto convolution = kernel_of(kernel::conv2d_forward);
+  kernel::gemm.set(DeviceType::cuda, nullptr);
+  kernel::conv2d_forward.set(DeviceType::cuda, kernel::conv2d_forward[Device::cpu()]);
+  EXPECT_EQ(Device::best(), Device::cpu());
+  kernel::gemm.set(DeviceType::cuda, kernel::gemm[Device::cpu()]);
   EXPECT_EQ(Device::best(), gpu);
+  kernel::gemm.set(DeviceType::cuda, product);
+  kernel::conv2d_forward.set(DeviceType::cuda, convolution);
+}
+
+TEST_F(TwoDevices, TensorsMoveThereAndBack) {
   const Tensor x = tensor({1, 2, 3}).set_requires_grad();
   const Tensor there = x.to(gpu);
   EXPECT_EQ(there.device(), gpu);
