@@ -24,7 +24,8 @@ void check_options(const Conv2dOptions& o) {
   const auto at_least = [](const char* name, Size2 value, int64_t least) {
     // The upper bound keeps all size arithmetic within 64 bits.
     if (value.h < least || value.w < least || value.h > INT32_MAX || value.w > INT32_MAX)
-      throw ArgumentError(fmt::format("conv2d: {} is {}x{}, expected {} to {}", name, value.h, value.w, least, INT32_MAX));
+      throw ArgumentError(
+          fmt::format("conv2d: {} is {}x{}, expected {} to {}", name, value.h, value.w, least, INT32_MAX));
   };
   at_least("stride", o.stride, 1);
   at_least("padding", o.padding, 0);
@@ -56,8 +57,9 @@ ConvProblem problem_of(const Tensor& input, const Tensor& weight, const Tensor& 
   const int64_t height = output_size(x[2], o.padding.h, o.dilation.h, w[2], o.stride.h);
   const int64_t width = output_size(x[3], o.padding.w, o.dilation.w, w[3], o.stride.w);
   if (height == 0 || width == 0)
-    throw ShapeError(fmt::format("conv2d: the filter is larger than the padded input {} with padding {}x{}, dilation {}x{}",
-                                 facts(), o.padding.h, o.padding.w, o.dilation.h, o.dilation.w));
+    throw ShapeError(
+        fmt::format("conv2d: the filter is larger than the padded input {} with padding {}x{}, dilation {}x{}", facts(),
+                    o.padding.h, o.padding.w, o.dilation.h, o.dilation.w));
   const ConvProblem problem{x, w, {x[0], w[0], height, width}, o.stride, o.padding, o.dilation, o.groups, type};
   if (o.add.defined() && o.add.shape() != problem.output)
     throw ShapeError(
@@ -94,25 +96,25 @@ Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
   }
 
   const Saved y = options.activation == Activation::none ? Saved() : Saved(out);
-  detail::record("conv2d", out, {x, weight, bias, options.add},
-                 [problem, x = Saved(x), w = Saved(weight), y, activation = options.activation](Backward& b) {
-                   const Tensor grad = detail::before_activation(b.grad(), b.get(y), activation);
-                   const Tensor input = b.get(x);
-                   if (b.wants(0)) {
-                     const auto [out, accumulate] = b.into(0, detail::layout_of(input));
-                     kernel::conv2d_backward_data[out.device()](problem, grad, detail::plain(b.get(w)), out, accumulate);
-                   }
-                   if (b.wants(1)) {
-                     const auto [out, accumulate] = b.into(1);
-                     const auto [bias, accumulate_bias] = b.wants(2) ? b.into(2) : detail::Destination{{}, false};
-                     kernel::conv2d_backward_weight[out.device()](problem, input, grad, out, accumulate, bias,
-                                                                  accumulate_bias);
-                   } else if (b.wants(2)) {
-                     const auto [out, accumulate] = b.into(2);
-                     kernel::channel_sum[out.device()](grad, out, accumulate);
-                   }
-                   if (b.wants(3)) b.set(3, grad);
-                 });
+  detail::record(
+      "conv2d", out, {x, weight, bias, options.add},
+      [problem, x = Saved(x), w = Saved(weight), y, activation = options.activation](Backward& b) {
+        const Tensor grad = detail::before_activation(b.grad(), b.get(y), activation);
+        const Tensor input = b.get(x);
+        if (b.wants(0)) {
+          const auto [out, accumulate] = b.into(0, detail::layout_of(input));
+          kernel::conv2d_backward_data[out.device()](problem, grad, detail::plain(b.get(w)), out, accumulate);
+        }
+        if (b.wants(1)) {
+          const auto [out, accumulate] = b.into(1);
+          const auto [bias, accumulate_bias] = b.wants(2) ? b.into(2) : detail::Destination{{}, false};
+          kernel::conv2d_backward_weight[out.device()](problem, input, grad, out, accumulate, bias, accumulate_bias);
+        } else if (b.wants(2)) {
+          const auto [out, accumulate] = b.into(2);
+          kernel::channel_sum[out.device()](grad, out, accumulate);
+        }
+        if (b.wants(3)) b.set(3, grad);
+      });
   return out;
 }
 
