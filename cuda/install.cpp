@@ -69,6 +69,10 @@ void install() {
   fill_slot(kernel::batch_norm_train, batch_norm_train);
   fill_slot(kernel::batch_norm_infer, batch_norm_infer);
   fill_slot(kernel::batch_norm_backward, batch_norm_backward);
+  fill_slot(kernel::row_norm_forward, row_norm_forward);
+  fill_slot(kernel::row_norm_backward, row_norm_backward);
+  fill_slot(kernel::response_norm_forward, response_norm_forward);
+  fill_slot(kernel::response_norm_backward, response_norm_backward);
   fill_slot(kernel::max_pool2d_forward, max_pool2d_forward);
   fill_slot(kernel::max_pool2d_backward, max_pool2d_backward);
   fill_slot(kernel::avg_pool2d_forward, avg_pool2d_forward);

@@ -49,6 +49,15 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, c
                          const Tensor& inv_std, Activation activation, bool training,
                          const kernel::BatchNormGradients& out);
 
+void row_norm_forward(const kernel::RowNormProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                      double eps, const Tensor& mean, const Tensor& inv_std, const Tensor& out);
+void row_norm_backward(const kernel::RowNormProblem& problem, const Tensor& grad, const Tensor& x, const Tensor& weight,
+                       const Tensor& mean, const Tensor& inv_std, const kernel::RowNormGradients& out);
+void response_norm_forward(const kernel::ResponseNormProblem& problem, const Tensor& x, const Tensor& divisor,
+                           const Tensor& out);
+void response_norm_backward(const kernel::ResponseNormProblem& problem, const Tensor& grad, const Tensor& x,
+                            const Tensor& y, const Tensor& divisor, const Tensor& grad_input, bool accumulate);
+
 void max_pool2d_forward(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& out, const Tensor& winners);
 void max_pool2d_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& winners,
                          const Tensor& grad_input, bool accumulate);

@@ -15,7 +15,7 @@ struct PoolWindows {
   Images input, output;
   int64_t height, width, out_height, out_width;
   int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w;
-  bool count_padding;
+  bool count_padding, adaptive;
 
   // The part [begin, end) of an output's window that lies inside of the input, along one dimension.
   struct Range {
@@ -24,18 +24,29 @@ struct PoolWindows {
   __device__ Range inside(int64_t start, int64_t kernel, int64_t size) const {
     return {start < 0 ? 0 : start, start + kernel < size ? start + kernel : size};
   }
-  __device__ Range rows(int64_t y) const { return inside(y * stride_h - padding_h, kernel_h, height); }
-  __device__ Range columns(int64_t x) const { return inside(x * stride_w - padding_w, kernel_w, width); }
+  __device__ Range bin(int64_t index, int64_t size, int64_t bins) const {
+    return {index * size / bins, ((index + 1) * size + bins - 1) / bins};
+  }
+  // Where the window of an output begins, the border included.
+  __device__ int64_t top(int64_t y) const { return adaptive ? y * height / out_height : y * stride_h - padding_h; }
+  __device__ int64_t left(int64_t x) const { return adaptive ? x * width / out_width : x * stride_w - padding_w; }
+  __device__ Range rows(int64_t y) const {
+    return adaptive ? bin(y, height, out_height) : inside(top(y), kernel_h, height);
+  }
+  __device__ Range columns(int64_t x) const {
+    return adaptive ? bin(x, width, out_width) : inside(left(x), kernel_w, width);
+  }
   // The outputs [begin, end) whose windows contain the input at `position`, along one dimension.
   __device__ Range containing(int64_t position, int64_t kernel, int64_t stride, int64_t outputs) const {
     const int64_t first = position < kernel ? 0 : (position - kernel) / stride + 1, last = position / stride + 1;
     return {first, last < outputs ? last : outputs};
   }
   __device__ Range rows_containing(int64_t h) const {
-    return containing(h + padding_h, kernel_h, stride_h, out_height);
+    // An output has the pixel in its bin exactly when the pixel, as a bin of the outputs, has the output.
+    return adaptive ? bin(h, out_height, height) : containing(h + padding_h, kernel_h, stride_h, out_height);
   }
   __device__ Range columns_containing(int64_t w) const {
-    return containing(w + padding_w, kernel_w, stride_w, out_width);
+    return adaptive ? bin(w, out_width, width) : containing(w + padding_w, kernel_w, stride_w, out_width);
   }
   __device__ int64_t divisor(const Range& rows, const Range& columns) const {
     return count_padding ? kernel_h * kernel_w : (rows.end - rows.begin) * (columns.end - columns.begin);
@@ -46,8 +57,8 @@ namespace {
 
 PoolWindows windows_of(const kernel::PoolProblem& p, detail::Layout layout) {
   const auto images = [layout](const Shape& s) { return Images{layout, s[0], s[1], s[2] * s[3]}; };
-  return {images(p.input), images(p.output), p.input[2], p.input[3],  p.output[2], p.output[3],        p.kernel.h,
-          p.kernel.w,      p.stride.h,       p.stride.w, p.padding.h, p.padding.w, p.count_include_pad};
+  return {images(p.input), images(p.output), p.input[2], p.input[3],  p.output[2], p.output[3],         p.kernel.h,
+          p.kernel.w,      p.stride.h,       p.stride.w, p.padding.h, p.padding.w, p.count_include_pad, p.adaptive};
 }
 
 }  // namespace
@@ -68,8 +79,7 @@ __global__ void max_pool_forward_kernel(PoolWindows windows, const T* x, T* out,
         if (winner >= 0 && !(value > best) && !(value != value && best == best)) continue;
         if (winner >= 0 && best != best) continue;
         best = value;
-        winner = (h - y * windows.stride_h + windows.padding_h) * windows.kernel_w + w - column * windows.stride_w +
-                 windows.padding_w;
+        winner = (h - windows.top(y)) * windows.kernel_w + w - windows.left(column);
       }
     }
     out[i] = static_cast<T>(best);
@@ -100,8 +110,7 @@ __global__ void max_pool_backward_kernel(PoolWindows windows, const T* grad_outp
     for (int64_t y = rows.begin; y < rows.end; ++y) {
       for (int64_t x = columns.begin; x < columns.end; ++x) {
         const int64_t output = windows.output.offset({at.n, at.c, y * windows.out_width + x});
-        const int64_t mine = (h - y * windows.stride_h + windows.padding_h) * windows.kernel_w + w -
-                             x * windows.stride_w + windows.padding_w;
+        const int64_t mine = (h - windows.top(y)) * windows.kernel_w + w - windows.left(x);
         if (static_cast<int64_t>(winners[output]) == mine) sum += static_cast<C>(grad_output[output]);
       }
     }

@@ -1,4 +1,4 @@
-// Slots of batch normalisation and dropout. Activations have one layout throughout a call; per-channel tensors are plain
+// Slots of normalisation and dropout. Activations have one layout throughout a call; per-channel tensors are plain
 // and of type float32 (float64 for float64 activations), so that statistics of 16-bit types keep their precision.
 #pragma once
 
@@ -33,23 +33,69 @@ struct BatchNormGradients {
   bool accumulate_bias = false;
 };
 
-// `y` is the output, used for the activation's derivative, undefined for none. In training (`training`) mean and inv_std
-// are the batch's and the gradient flows through them; in inference they are constants (the running ones).
+// `y` is the output, used for the activation's derivative, undefined for none. In training (`training`) mean and
+// inv_std are the batch's and the gradient flows through them; in inference they are constants (the running ones).
 inline constinit Slot<void(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight,
                            const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
                            const BatchNormGradients& out)>
     batch_norm_backward{"batch_norm_backward"};
 
-// out = x * mask / (1 - p) (+ out when `accumulate`); contiguous, one layout. Element number i keeps its value when word
-// i % 4 of philox(seed, stream, i / 4) >= threshold, with threshold = min(2^32 - 1, p * 2^32); p = 1 zeroes all.
+// out = x * mask / (1 - p) (+ out when `accumulate`); contiguous, one layout. Element number i keeps its value when
+// word i % 4 of philox(seed, stream, i / 4) >= threshold, with threshold = min(2^32 - 1, p * 2^32); p = 1 zeroes all.
 // i counts channels innermost ([n, h, w, c]) for rank 4 and row-major otherwise, whatever the layout.
 inline constinit Slot<void(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out,
                            bool accumulate)>
     dropout{"dropout"};
 
+// Rows of n neighbours that are normalised each on its own: layer normalisation (a row of features), group and instance
+// normalisation (a row of some channels, each of `inner` pixels). Element i of row r has the parameters with number
+// (r % groups) * (n / inner) + i / inner.
+struct RowNormProblem {
+  int64_t rows, n;
+  int64_t groups = 1;
+  int64_t inner = 1;
+};
+
+// out = (x - mean) * inv_std * weight + bias; mean and inv_std [rows] (biased variance) are outputs kept for the
+// backward pass. weight and bias may be undefined; all is plain.
+inline constinit Slot<void(const RowNormProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                           double eps, const Tensor& mean, const Tensor& inv_std, const Tensor& out)>
+    row_norm_forward{"row_norm_forward"};
+
+// What the backward pass writes; undefined tensors are not wanted.
+struct RowNormGradients {
+  Tensor input, weight, bias;
+  bool accumulate_input = false;
+  bool accumulate_weight = false;
+  bool accumulate_bias = false;
+};
+
+inline constinit Slot<void(const RowNormProblem& problem, const Tensor& grad, const Tensor& x, const Tensor& weight,
+                           const Tensor& mean, const Tensor& inv_std, const RowNormGradients& out)>
+    row_norm_backward{"row_norm_backward"};
+
+// x [outer, channels, inner]; the window of channel c reaches from c - before to c + after.
+struct ResponseNormProblem {
+  int64_t outer, channels, inner;
+  int64_t before, after;
+  double factor, beta, k;  // factor = alpha / size
+};
+
+// divisor = k + factor * (sum of x^2 over the window), float32 for 16-bit x and kept for the backward pass;
+// out = x * divisor^-beta. All is plain.
+inline constinit Slot<void(const ResponseNormProblem& problem, const Tensor& x, const Tensor& divisor,
+                           const Tensor& out)>
+    response_norm_forward{"response_norm_forward"};
+
+// grad_input (+ itself when `accumulate`); y is the output.
+inline constinit Slot<void(const ResponseNormProblem& problem, const Tensor& grad, const Tensor& x, const Tensor& y,
+                           const Tensor& divisor, const Tensor& grad_input, bool accumulate)>
+    response_norm_backward{"response_norm_backward"};
+
 template <class Visit>
 void visit_norm_slots(Visit&& visit) {
   visit(batch_norm_train), visit(batch_norm_infer), visit(batch_norm_backward), visit(dropout);
+  visit(row_norm_forward), visit(row_norm_backward), visit(response_norm_forward), visit(response_norm_backward);
 }
 
 }  // namespace dnn::kernel

@@ -7,7 +7,9 @@
 
 namespace dnn::kernel {
 
-// Pooling sizes; the stride is never 0 here.
+// Pooling sizes; the stride is never 0 here. The windows of an adaptive problem are bins: output i takes the rows from
+// floor(i h / h') to ceil((i + 1) h / h'), columns alike; `kernel` is the largest of them, stride and padding say
+// nothing.
 struct PoolProblem {
   Shape input;   // [n, c, h, w]
   Shape output;  // [n, c, h', w']
@@ -15,10 +17,11 @@ struct PoolProblem {
   Size2 stride = 2;
   Size2 padding = 0;
   bool count_include_pad = true;
+  bool adaptive = false;
 };
 
-// out = window maximum; `winners` (uint8 when the window has at most 256 pixels, else int32; shaped and laid out as out;
-// undefined: not wanted) = position r * kernel.w + s of the first maximum (NaN wins). x and out have one layout.
+// out = window maximum; `winners` (uint8 when the window has at most 256 pixels, else int32; shaped and laid out as
+// out; undefined: not wanted) = position r * kernel.w + s of the first maximum (NaN wins). x and out have one layout.
 inline constinit Slot<void(const PoolProblem& problem, const Tensor& x, const Tensor& out, const Tensor& winners)>
     max_pool2d_forward{"max_pool2d_forward"};
 

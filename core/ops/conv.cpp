@@ -20,57 +20,57 @@ int64_t output_size(int64_t input, int64_t padding, int64_t dilation, int64_t ke
   return room < 0 ? 0 : room / stride + 1;
 }
 
-void check_options(const Conv2dOptions& o) {
-  const auto at_least = [](const char* name, Size2 value, int64_t least) {
+void check_options(const char* where, const Conv2dOptions& o) {
+  const auto at_least = [where](const char* name, Size2 value, int64_t least) {
     // The upper bound keeps all size arithmetic within 64 bits.
     if (value.h < least || value.w < least || value.h > INT32_MAX || value.w > INT32_MAX)
       throw ArgumentError(
-          fmt::format("conv2d: {} is {}x{}, expected {} to {}", name, value.h, value.w, least, INT32_MAX));
+          fmt::format("{}: {} is {}x{}, expected {} to {}", where, name, value.h, value.w, least, INT32_MAX));
   };
   at_least("stride", o.stride, 1);
   at_least("padding", o.padding, 0);
   at_least("dilation", o.dilation, 1);
-  if (o.groups < 1) throw ArgumentError(fmt::format("conv2d: groups is {}, expected at least 1", o.groups));
+  if (o.groups < 1) throw ArgumentError(fmt::format("{}: groups is {}, expected at least 1", where, o.groups));
 }
 
-ConvProblem problem_of(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
-  check_options(o);
-  detail::check_defined("conv2d", {{"input", &input}, {"weight", &weight}});
-  detail::check_same_device("conv2d", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
+ConvProblem problem_of(const char* where, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                       const Conv2dOptions& o) {
+  check_options(where, o);
+  detail::check_defined(where, {{"input", &input}, {"weight", &weight}});
+  detail::check_same_device(where, {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
   const DType type =
-      detail::check_same_dtype("conv2d", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
-  detail::check_floating("conv2d", "input", input);
-  detail::check_rank("conv2d", "input", input, 4);
-  detail::check_rank("conv2d", "weight", weight, 4);
+      detail::check_same_dtype(where, {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
+  detail::check_floating(where, "input", input);
+  detail::check_rank(where, "input", input, 4);
+  detail::check_rank(where, "weight", weight, 4);
   const Shape &x = input.shape(), &w = weight.shape();
   const auto facts = [&] { return fmt::format("(input {}, weight {}, groups {})", x, w, o.groups); };
   int64_t channels = 0;
   if (__builtin_mul_overflow(w[1], o.groups, &channels)) channels = INT64_MAX;
   if (x[1] != channels)
-    throw ShapeError(fmt::format("conv2d: input has {} channels, weight expects {} {}", x[1], channels, facts()));
+    throw ShapeError(fmt::format("{}: input has {} channels, weight expects {} {}", where, x[1], channels, facts()));
   if (w[0] % o.groups != 0)
-    throw ShapeError(fmt::format("conv2d: {} filters do not split into {} groups {}", w[0], o.groups, facts()));
+    throw ShapeError(fmt::format("{}: {} filters do not split into {} groups {}", where, w[0], o.groups, facts()));
   if (x[1] == 0 || w[0] == 0 || w[2] == 0 || w[3] == 0)
-    throw ShapeError(fmt::format("conv2d: a size is 0, expected filters and channels {}", facts()));
+    throw ShapeError(fmt::format("{}: a size is 0, expected filters and channels {}", where, facts()));
   if (bias.defined() && bias.shape() != Shape{w[0]})
-    throw ShapeError(fmt::format("conv2d: bias has shape {}, expected [{}] {}", bias.shape(), w[0], facts()));
+    throw ShapeError(fmt::format("{}: bias has shape {}, expected [{}] {}", where, bias.shape(), w[0], facts()));
   const int64_t height = output_size(x[2], o.padding.h, o.dilation.h, w[2], o.stride.h);
   const int64_t width = output_size(x[3], o.padding.w, o.dilation.w, w[3], o.stride.w);
   if (height == 0 || width == 0)
-    throw ShapeError(
-        fmt::format("conv2d: the filter is larger than the padded input {} with padding {}x{}, dilation {}x{}", facts(),
-                    o.padding.h, o.padding.w, o.dilation.h, o.dilation.w));
+    throw ShapeError(fmt::format("{}: the filter is larger than the padded input {} with padding {}x{}, dilation {}x{}",
+                                 where, facts(), o.padding.h, o.padding.w, o.dilation.h, o.dilation.w));
   const ConvProblem problem{x, w, {x[0], w[0], height, width}, o.stride, o.padding, o.dilation, o.groups, type};
   if (o.add.defined() && o.add.shape() != problem.output)
-    throw ShapeError(
-        fmt::format("conv2d: add has shape {}, expected the result's {} {}", o.add.shape(), problem.output, facts()));
+    throw ShapeError(fmt::format("{}: add has shape {}, expected the result's {} {}", where, o.add.shape(),
+                                 problem.output, facts()));
   return problem;
 }
 
-}  // namespace
-
-Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
-  const ConvProblem problem = problem_of(input, weight, bias, options);
+// `where` is the operation that errors name.
+Tensor convolve(const char* where, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                const Conv2dOptions& options) {
+  const ConvProblem problem = problem_of(where, input, weight, bias, options);
   const Device device = input.device();
   const bool fused = options.activation != Activation::none || options.add.defined();
   if (fused && !kernel::conv2d_fused.filled(device)) {
@@ -116,6 +116,24 @@ Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
         if (b.wants(3)) b.set(3, grad);
       });
   return out;
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  return convolve("conv2d", input, weight, bias, options);
+}
+
+Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options) {
+  detail::check_defined("conv1d", {{"input", &input}, {"weight", &weight}});
+  detail::check_rank("conv1d", "input", input, 3);
+  detail::check_rank("conv1d", "weight", weight, 3);
+  const Tensor y = convolve("conv1d", input.unsqueeze(2), weight.unsqueeze(2), bias,
+                            {.stride = Size2(1, options.stride),
+                             .padding = Size2(0, options.padding),
+                             .dilation = Size2(1, options.dilation),
+                             .groups = options.groups});
+  return y.squeeze(2);
 }
 
 }  // namespace dnn

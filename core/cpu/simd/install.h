@@ -11,12 +11,14 @@
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 void install_layers();  // in install_layers.h
+void install_norms();   // in install_norms.h
 
 inline void install() {
   install_copy();
   install_elementwise();
   install_layers();
   install_loss();
+  install_norms();
   install_optim();
   install_reduce();
   install_softmax();

@@ -37,12 +37,13 @@ struct Planes {
 // The part of a window that lies within the image: rows and columns of the input, and of the window.
 struct Window {
   Window(const kernel::PoolProblem& p, int64_t row, int64_t column)
-      : top(row * p.stride.h - p.padding.h),
-        left(column * p.stride.w - p.padding.w),
+      : top(p.adaptive ? row * p.input[2] / p.output[2] : row * p.stride.h - p.padding.h),
+        left(p.adaptive ? column * p.input[3] / p.output[3] : column * p.stride.w - p.padding.w),
         r_begin(top < 0 ? -top : 0),
-        r_end(smaller(p.kernel.h, p.input[2] - top)),
+        r_end(p.adaptive ? ceil_div((row + 1) * p.input[2], p.output[2]) - top : smaller(p.kernel.h, p.input[2] - top)),
         s_begin(left < 0 ? -left : 0),
-        s_end(smaller(p.kernel.w, p.input[3] - left)) {}
+        s_end(p.adaptive ? ceil_div((column + 1) * p.input[3], p.output[3]) - left
+                         : smaller(p.kernel.w, p.input[3] - left)) {}
   int64_t top, left;
   int64_t r_begin, r_end, s_begin, s_end;
 };

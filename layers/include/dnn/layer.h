@@ -48,6 +48,10 @@ class Layer : public Module {
   /// The computation itself.
   virtual Tensor forward(Tensor x) = 0;
 
+  /// Multiplications with an addition that one call takes, from the shapes of input and output: convolutions and
+  /// products count, what costs little beside them is 0. `summary` adds them up.
+  virtual int64_t macs(const Shape& /*input*/, const Shape& /*output*/) const { return 0; }
+
   /// Calls `hook` after every call of this layer; returns the number to give to `remove_forward_hook`.
   int register_forward_hook(ForwardHook hook);
   /// Takes a hook away again.

@@ -22,4 +22,37 @@ struct BatchNormOptions {
 Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options = {});
 
+/// Options of `layer_norm`, `group_norm` and `instance_norm`.
+struct NormOptions {
+  double eps = 1e-5;  ///< Added to the variance.
+};
+
+/// (x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, which `normalized_shape` names (Ba et al.,
+/// "Layer normalization", 2016): any shape that ends with it -> the same; weight and bias [normalized_shape] or
+/// undefined, float32 for 16-bit inputs. Throws ShapeError, DTypeError unless floating.
+Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight = {},
+                  const Tensor& bias = {}, const NormOptions& options = {});
+/// The same over each of `groups` equal parts of an image's channels (Wu & He, "Group normalization", ECCV 2018):
+/// [n, c, ...] -> the same; weight and bias [c] or undefined. Throws ShapeError, DTypeError; ArgumentError unless
+/// `groups` divides c.
+Tensor group_norm(const Tensor& input, int64_t groups, const Tensor& weight = {}, const Tensor& bias = {},
+                  const NormOptions& options = {});
+/// The same over each channel of each image (Ulyanov et al., "Instance normalization", 2016): [n, c, ...] with at least
+/// two elements behind c -> the same; weight and bias [c] or undefined. Throws like `group_norm`.
+Tensor instance_norm(const Tensor& input, const Tensor& weight = {}, const Tensor& bias = {},
+                     const NormOptions& options = {});
+
+/// Options of `local_response_norm`.
+struct LocalResponseNormOptions {
+  int64_t size = 0;     ///< Channels in a window, of which size / 2 lie before its own; must be given.
+  double alpha = 1e-4;  ///< Weight of the mean square.
+  double beta = 0.75;   ///< Power of the divisor.
+  double k = 1;         ///< Added to the mean square.
+};
+
+/// x / (k + alpha / size * sum of x^2 over neighbouring channels)^beta (Krizhevsky et al., "ImageNet classification
+/// with deep convolutional neural networks", NIPS 2012): [n, c, ...] -> the same; neighbours beyond the first and last
+/// channel count as zeros. Throws ShapeError below three dimensions, DTypeError unless floating, ArgumentError.
+Tensor local_response_norm(const Tensor& input, const LocalResponseNormOptions& options);
+
 }  // namespace dnn

@@ -21,6 +21,7 @@ class Linear : public FusableLayer {
   Linear(int64_t in, int64_t out, const LinearLayerOptions& options = {});
   Tensor forward_fused(Tensor x, const Epilogue& epilogue) override;
   std::string describe() const override;
+  int64_t macs(const Shape& /*input*/, const Shape& output) const override { return output.numel() * weight.size(1); }
 };
 
 }  // namespace dnn

@@ -1,7 +1,10 @@
-// Batch normalisation (Ioffe & Szegedy, "Batch normalization", ICML 2015).
+// Normalisation: of batches (Ioffe & Szegedy, "Batch normalization", ICML 2015) and of single samples.
+//
+// All of them keep their parameters in float32 when the net is converted to a 16-bit type.
 #pragma once
 
 #include "dnn/layer.h"
+#include "dnn/ops/norm.h"
 
 namespace dnn {
 
@@ -54,6 +57,113 @@ class BatchNorm1d : public BatchNorm {
   explicit BatchNorm1d(int64_t channels, const BatchNormLayerOptions& options = {})
       : BatchNorm("BatchNorm1d", channels, options) {}
   Tensor forward_fused(Tensor x, const Epilogue& epilogue) override;
+};
+
+/// What the layers that normalise each sample on its own have in common.
+class SampleNorm : public Layer {
+ public:
+  Parameter weight;  ///< Starts as 1; undefined when there is none
+  Parameter bias;    ///< Starts as 0; undefined when there is none
+
+  DType storage_dtype(DType requested) const override;
+
+ protected:
+  /// Makes the parameters. Throws ArgumentError unless eps is positive.
+  SampleNorm(const char* name, const Shape& sizes, double eps, bool with_weight, bool with_bias);
+  double eps_;
+};
+
+/// Options of `LayerNorm`.
+struct LayerNormLayerOptions {
+  double eps = 1e-5;               ///< Added to the variance.
+  bool elementwise_affine = true;  ///< Whether there are parameters.
+  bool bias = true;                ///< Whether there is a bias among them.
+};
+
+/// Normalisation over the last dimensions: see `layer_norm`.
+class LayerNorm : public SampleNorm {
+ public:
+  DNN_MODULE(weight, bias)
+  /// Over the last dimension. Throws ArgumentError unless it is at least 1.
+  explicit LayerNorm(int64_t features, const LayerNormLayerOptions& options = {})
+      : LayerNorm(Shape{features}, options) {}
+  /// Over the last dimensions, which must have these sizes. Throws ArgumentError unless all are at least 1.
+  explicit LayerNorm(const Shape& normalized_shape, const LayerNormLayerOptions& options = {});
+  Tensor forward(Tensor x) override { return layer_norm(x, sizes_, weight, bias, {.eps = eps_}); }
+  std::string describe() const override;
+
+ private:
+  Shape sizes_;
+};
+
+/// Options of `GroupNorm`.
+struct GroupNormLayerOptions {
+  double eps = 1e-5;   ///< Added to the variance.
+  bool affine = true;  ///< Whether there are parameters.
+};
+
+/// Normalisation over groups of channels: see `group_norm`.
+class GroupNorm : public SampleNorm {
+ public:
+  DNN_MODULE(weight, bias)
+  /// Throws ArgumentError unless `groups` divides `channels`.
+  GroupNorm(int64_t groups, int64_t channels, const GroupNormLayerOptions& options = {});
+  Tensor forward(Tensor x) override { return group_norm(x, groups_, weight, bias, {.eps = eps_}); }
+  std::string describe() const override;
+
+ private:
+  int64_t groups_, channels_;
+};
+
+/// Options of `InstanceNorm1d` and `InstanceNorm2d`. There are no running statistics: evaluation computes what training
+/// does.
+struct InstanceNormLayerOptions {
+  double eps = 1e-5;    ///< Added to the variance.
+  bool affine = false;  ///< Whether there are parameters.
+};
+
+/// What the two have in common.
+class InstanceNorm : public SampleNorm {
+ public:
+  Tensor forward(Tensor x) override;
+  std::string describe() const override;
+
+ protected:
+  /// `rank` is that of the inputs. Throws ArgumentError unless there is a channel.
+  InstanceNorm(const char* name, int rank, int64_t channels, const InstanceNormLayerOptions& options);
+
+ private:
+  int rank_;
+  int64_t channels_;
+};
+
+/// Normalisation over each channel of each image [n, channels, h, w]: see `instance_norm`.
+class InstanceNorm2d : public InstanceNorm {
+ public:
+  DNN_MODULE(weight, bias)
+  explicit InstanceNorm2d(int64_t channels, const InstanceNormLayerOptions& options = {})
+      : InstanceNorm("InstanceNorm2d", 4, channels, options) {}
+};
+
+/// The same for sequences [n, channels, length].
+class InstanceNorm1d : public InstanceNorm {
+ public:
+  DNN_MODULE(weight, bias)
+  explicit InstanceNorm1d(int64_t channels, const InstanceNormLayerOptions& options = {})
+      : InstanceNorm("InstanceNorm1d", 3, channels, options) {}
+};
+
+/// Local response normalisation: see `local_response_norm`.
+class LocalResponseNorm : public Layer {
+ public:
+  DNN_MODULE()
+  /// Throws ArgumentError unless `size` is at least 1: `LocalResponseNorm({.size = 5, .k = 2})`.
+  explicit LocalResponseNorm(const LocalResponseNormOptions& options);
+  Tensor forward(Tensor x) override { return local_response_norm(x, options_); }
+  std::string describe() const override;
+
+ private:
+  LocalResponseNormOptions options_;
 };
 
 }  // namespace dnn
