@@ -3,6 +3,7 @@
 
 #include <cxxabi.h>
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -46,11 +47,15 @@ std::vector<TensorMember> all_tensors(const Module& module) {
   return found;
 }
 
-// The same without a tensor that came before under another name. All handles of a tensor see one Shape object.
-std::vector<TensorMember> distinct_tensors(const Module& module) {
-  std::vector<TensorMember> found = all_tensors(module);
+// Drops tensors that came before under another name. All handles of a tensor see one Shape object.
+void drop_repeated(std::vector<TensorMember>& found) {
   std::unordered_set<const Shape*> seen;
   std::erase_if(found, [&](const TensorMember& member) { return !seen.insert(&member.tensor.shape()).second; });
+}
+
+std::vector<TensorMember> distinct_tensors(const Module& module) {
+  std::vector<TensorMember> found = all_tensors(module);
+  drop_repeated(found);
   return found;
 }
 
@@ -66,6 +71,23 @@ std::vector<Tensor> tensors(const Module& module, bool parameters) {
   for (const TensorMember& member : distinct_tensors(module))
     if (member.is_parameter == parameters) result.push_back(member.tensor);
   return result;
+}
+
+// The distinct parameters one of whose names matches.
+std::vector<TensorMember> matching(const char* where, const Module& module, const std::string& pattern) {
+  std::vector<TensorMember> found = all_tensors(module);
+  std::erase_if(found, [](const TensorMember& member) { return !member.is_parameter; });
+  std::string names;
+  constexpr size_t most_names = 6;
+  for (size_t i = 0; i < std::min(found.size(), most_names); ++i) names += (i > 0 ? ", " : "") + found[i].name;
+  if (found.size() > most_names) names += fmt::format(", ... {} in all", found.size());
+  std::erase_if(found,
+                [&](const TensorMember& member) { return fnmatch(pattern.c_str(), member.name.c_str(), 0) != 0; });
+  if (found.empty())
+    throw ArgumentError(fmt::format("{}: the pattern '{}' matches nothing, expected a parameter of {} ({})", where,
+                                    pattern, module.type_name(), names));
+  drop_repeated(found);
+  return found;
 }
 
 // Gives every tensor the elements that `convert` makes of it, all or, when one cannot be made, none.
@@ -125,6 +147,19 @@ StateDict Module::named_buffers() const { return named(*this, false); }
 std::vector<Tensor> Module::parameters() const { return tensors(*this, true); }
 std::vector<Tensor> Module::buffers() const { return tensors(*this, false); }
 
+StateDict Module::named_parameters(const std::string& pattern) const {
+  StateDict result;
+  for (const TensorMember& member : matching("named_parameters", *this, pattern))
+    result.insert(member.name, member.tensor);
+  return result;
+}
+
+std::vector<Tensor> Module::parameters(const std::string& pattern) const {
+  std::vector<Tensor> result;
+  for (const TensorMember& member : matching("parameters", *this, pattern)) result.push_back(member.tensor);
+  return result;
+}
+
 int64_t Module::parameter_count(bool trainable_only) const {
   int64_t count = 0;
   for (const Tensor& parameter : parameters())
@@ -166,7 +201,7 @@ StateDict Module::state_dict() const {
   return result;
 }
 
-void Module::load_state_dict(const StateDict& state, const LoadOptions& options) {
+LoadReport Module::load_state_dict(const StateDict& state, const LoadOptions& options) {
   struct Fault {
     const char* kind;
     std::string name, facts;
@@ -187,7 +222,12 @@ void Module::load_state_dict(const StateDict& state, const LoadOptions& options)
   }
   for (const auto& [name, tensor] : state)
     if (!known.contains(name)) unexpected.push_back({"unexpected", name, tensor.shape().str()});
-  if (!options.strict) missing.clear(), unexpected.clear();
+  LoadReport report;
+  if (!options.strict) {
+    for (const Fault& fault : missing) report.missing.push_back(fault.name);
+    for (const Fault& fault : unexpected) report.unexpected.push_back(fault.name);
+    missing.clear(), unexpected.clear();
+  }
 
   if (!missing.empty() || !unexpected.empty() || !misshaped.empty()) {
     std::string text =
@@ -204,6 +244,7 @@ void Module::load_state_dict(const StateDict& state, const LoadOptions& options)
   }
   NoGrad no_grad;
   for (auto& [tensor, source] : matches) tensor.copy_(source);
+  return report;
 }
 
 void Module::zero_grad() {
@@ -212,6 +253,10 @@ void Module::zero_grad() {
 
 void Module::requires_grad_(bool value) {
   for (Tensor& parameter : parameters()) parameter.set_requires_grad(value);
+}
+
+void Module::requires_grad_(const std::string& pattern, bool value) {
+  for (TensorMember& member : matching("requires_grad_", *this, pattern)) member.tensor.set_requires_grad(value);
 }
 
 std::string Module::str() const {

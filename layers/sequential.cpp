@@ -57,6 +57,7 @@ Sequential::Sequential(const Sequential& other) : Layer(other) {
   for (const detail::Link& link : other.links_) {
     std::unique_ptr<Module> copy = link.layer->clone_unique();
     push_back(std::unique_ptr<Layer>(static_cast<Layer*>(copy.release())));
+    links_.back().name = link.name;
   }
 }
 
@@ -67,19 +68,34 @@ void Sequential::push_back(std::unique_ptr<Layer> layer) {
   link.conv = exactly<Conv2d>(*layer);
   link.norm = exactly<BatchNorm2d>(*layer);
   link.is_relu = exactly<ReLU>(*layer) != nullptr;
+  link.name = std::to_string(links_.size());
   link.layer = std::move(layer);
   links_.push_back(std::move(link));
 }
 
-Layer& Sequential::operator[](int64_t index) {
-  if (index < 0 || index >= size())
-    throw IndexError(fmt::format("Sequential: the index is {}, expected 0 <= index < {}", index, size()));
-  return *links_[static_cast<size_t>(index)].layer;
+void Sequential::check_name(const std::string& name) const {
+  const bool known = std::ranges::any_of(links_, [&](const detail::Link& link) { return link.name == name; });
+  if (name.empty() || name.find('.') != std::string::npos || known)
+    throw ArgumentError(fmt::format("Sequential: the name is '{}', expected a new one without dots", name));
+}
+
+const Layer& Sequential::operator[](int64_t index) const {
+  if (index < -size() || index >= size())
+    throw IndexError(fmt::format("Sequential: the index is {}, expected {} <= index < {}", index, -size(), size()));
+  return *links_[static_cast<size_t>(index < 0 ? index + size() : index)].layer;
+}
+
+Layer& Sequential::operator[](int64_t index) { return const_cast<Layer&>(std::as_const(*this)[index]); }
+
+Layer& Sequential::at(const std::string& name) {
+  for (const detail::Link& link : links_)
+    if (link.name == name) return *link.layer;
+  throw ArgumentError(fmt::format("Sequential: there is no layer '{}'", name));
 }
 
 detail::Members Sequential::members() {
   detail::Members list;
-  for (size_t i = 0; i < links_.size(); ++i) list.push_back({std::to_string(i), links_[i].layer.get()});
+  for (const detail::Link& link : links_) list.push_back({link.name, link.layer.get()});
   return list;
 }
 

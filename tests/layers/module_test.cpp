@@ -246,7 +246,12 @@ TEST(Module, LoadingTellsWhatDoesNotFit) {
                "  mis-shaped  2.weight                          [3, 9], expected [3, 8]");
   for (const auto& [name, tensor] : net.state_dict()) expect_same(tensor, before.at(name), name);
 
-  net.load_state_dict({{"0.weight", zeros({2, 1, 3, 3})}, {"fc.bias", zeros({3})}}, {.strict = false});
+  const LoadReport report =
+      net.load_state_dict({{"0.weight", zeros({2, 1, 3, 3})}, {"fc.bias", zeros({3})}}, {.strict = false});
+  EXPECT_EQ(report.missing, Names({"0.bias", "2.weight", "2.bias"}));
+  EXPECT_EQ(report.unexpected, Names({"fc.bias"}));
+  EXPECT_FALSE(report.complete());
+  EXPECT_TRUE(net.load_state_dict(net.state_dict().clone()).complete());
   EXPECT_EQ(values(net.state_dict().at("0.weight")), std::vector<double>(18, 0));
   expect_same(net.state_dict().at("2.weight"), before.at("2.weight"), "not in the state");
 }

@@ -71,10 +71,40 @@ TEST(Sequential, WithoutLayersIsTheIdentity) {
   EXPECT_TRUE(net(x).is_same(x));
 }
 
+TEST(Sequential, ChainsCountsFromTheEndAndIterates) {
+  Sequential net;
+  net.append(Linear(2, 3)).append(ReLU()).append(Linear(3, 4));
+  EXPECT_EQ(net.size(), 3);
+  EXPECT_EQ(&net[-1], &net[2]);
+  EXPECT_EQ(&net[-3], &net[0]);
+  std::vector<std::string> types;
+  for (Layer& layer : net) types.push_back(layer.type_name());
+  for (const Layer& layer : std::as_const(net)) types.push_back(layer.type_name());
+  EXPECT_EQ(types, std::vector<std::string>({"Linear", "ReLU", "Linear", "Linear", "ReLU", "Linear"}));
+}
+
+TEST(Sequential, NamesLayers) {
+  Sequential net;
+  net.append("fc", Linear(2, 3)).append(ReLU()).append("out", Linear(3, 1, {.bias = false}));
+  EXPECT_EQ(net.state_dict().begin()->name, "fc.weight");
+  EXPECT_TRUE(net.state_dict().contains("out.weight"));
+  EXPECT_EQ(&net.at("fc"), &net[0]);
+  EXPECT_EQ(&net.at("1"), &net[1]);
+  EXPECT_EQ(net.clone().at("out").str(), "Linear(3, 1, bias=false)");
+  EXPECT_TRUE(net.clone().state_dict().contains("fc.bias"));
+  EXPECT_ERROR(net.at("head"), ArgumentError, "Sequential: there is no layer 'head'");
+  EXPECT_ERROR(net.append("fc", ReLU()), ArgumentError,
+               "Sequential: the name is 'fc', expected a new one without dots");
+  EXPECT_ERROR(net.append("1", ReLU()), ArgumentError, "Sequential: the name is '1', expected a new one without dots");
+  EXPECT_ERROR(net.append("a.b", ReLU()), ArgumentError,
+               "Sequential: the name is 'a.b', expected a new one without dots");
+  EXPECT_ERROR(net.append("", ReLU()), ArgumentError, "Sequential: the name is '', expected a new one without dots");
+}
+
 TEST(Sequential, RefusesBadIndicesAndLayers) {
   Sequential net{ReLU(), Tanh()};
-  EXPECT_ERROR(net[2], IndexError, "Sequential: the index is 2, expected 0 <= index < 2");
-  EXPECT_ERROR(net[-1], IndexError, "Sequential: the index is -1, expected 0 <= index < 2");
+  EXPECT_ERROR(net[2], IndexError, "Sequential: the index is 2, expected -2 <= index < 2");
+  EXPECT_ERROR(net[-3], IndexError, "Sequential: the index is -3, expected -2 <= index < 2");
   EXPECT_ERROR(net.push_back(std::unique_ptr<Layer>()), ArgumentError,
                "Sequential: the layer is a null pointer, expected a layer");
 }

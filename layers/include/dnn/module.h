@@ -38,6 +38,14 @@ struct LoadOptions {
   bool strict = true;  ///< Whether missing and unexpected names are errors; wrong shapes always are.
 };
 
+/// What `Module::load_state_dict` did not match.
+struct LoadReport {
+  std::vector<std::string> missing;     ///< Names of the module that the state lacks; these tensors are unchanged.
+  std::vector<std::string> unexpected;  ///< Names of the state that the module lacks.
+  /// Whether every name was matched.
+  bool complete() const { return missing.empty() && unexpected.empty(); }
+};
+
 namespace detail {
 // What DNN_MODULE lists.
 struct Member {
@@ -69,6 +77,11 @@ class Module {
   StateDict named_buffers() const;
   /// The parameters, as an optimizer takes them.
   std::vector<Tensor> parameters() const;
+  /// The parameters whose names match a pattern as shells have it (* any text, ? any character, [abc] one of these):
+  /// "features.*", "*.bias". Throws ArgumentError when there is none.
+  StateDict named_parameters(const std::string& pattern) const;
+  /// The same without names, as a group of an optimizer.
+  std::vector<Tensor> parameters(const std::string& pattern) const;
   /// The buffers.
   std::vector<Tensor> buffers() const;
   /// Number of elements of all parameters, or of those that require a gradient.
@@ -89,13 +102,18 @@ class Module {
   StateDict state_dict() const;
   /// Overwrites the elements of parameters and buffers with those of the same name, converted to type and device of the
   /// module. Throws ArgumentError with a table of the missing, unexpected and mis-shaped names; then nothing has
-  /// changed.
-  void load_state_dict(const StateDict& state, const LoadOptions& options = {});
+  /// changed. Returns the missing and unexpected names where `strict` is off.
+  LoadReport load_state_dict(const StateDict& state, const LoadOptions& options = {});
 
   /// Forgets the gradients of all parameters.
   void zero_grad();
   /// Makes all parameters require a gradient, or freezes them.
   void requires_grad_(bool value = true);
+  /// The same for the parameters whose names match a pattern, as in `named_parameters`:
+  /// `net.requires_grad_("features.*", false)` freezes them. Throws ArgumentError when there is none.
+  void requires_grad_(const std::string& pattern, bool value);
+  /// The same; without it a literal alone would count as `true`.
+  void requires_grad_(const char* pattern, bool value = true) { requires_grad_(std::string(pattern), value); }
 
   /// The tree of modules with their sizes, one per line.
   std::string str() const;
@@ -148,6 +166,19 @@ std::unique_ptr<Module> clone_unique(const M& module) {
   CloneScope scope;
   return std::make_unique<M>(module);
 }
+
+// The elements of a container by number, for range-based loops.
+template <class Container>
+struct IndexIterator {
+  Container* container;
+  int64_t index;
+  decltype(auto) operator*() const { return (*container)[index]; }
+  IndexIterator& operator++() {
+    ++index;
+    return *this;
+  }
+  bool operator==(const IndexIterator&) const = default;
+};
 
 inline void append(Members& list, const std::string& name, Parameter& parameter) { list.push_back({name, &parameter}); }
 inline void append(Members& list, const std::string& name, Buffer& buffer) { list.push_back({name, &buffer}); }

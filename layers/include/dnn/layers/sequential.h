@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@ struct Seen {
 // A layer of a Sequential, and what it is to its neighbours.
 struct Link {
   std::unique_ptr<Layer> layer;
+  std::string name;
   FusableLayer* fusable = nullptr;  // the layer itself, or nullptr when it is none of these
   Conv2d* conv = nullptr;
   BatchNorm2d* norm = nullptr;
@@ -43,7 +45,7 @@ inline constexpr bool are_layers = (std::derived_from<std::remove_cvref_t<Ms>, L
 
 }  // namespace detail
 
-/// Layers one after the other, named "0", "1", ...; without layers it is the identity.
+/// Layers one after the other, named "0", "1", ... unless they were given names; without layers it is the identity.
 class Sequential : public Layer {
  public:
   Sequential() = default;
@@ -69,13 +71,36 @@ class Sequential : public Layer {
   }
   /// The same for a layer whose class is known at run time only. Throws ArgumentError for a null pointer.
   void push_back(std::unique_ptr<Layer> layer);
+  /// The same, to be chained: `net.append(Linear(4, 8)).append(ReLU())`.
+  template <class M>
+  requires(detail::are_layers<M>) Sequential& append(M&& layer) {
+    push_back(std::forward<M>(layer));
+    return *this;
+  }
+  /// The same with a name, which stands in place of the number in the names of parameters. Throws ArgumentError for a
+  /// name that is empty, is there already or holds a dot.
+  template <class M>
+  requires(detail::are_layers<M>) Sequential& append(const std::string& name, M&& layer) {
+    check_name(name);
+    push_back(std::forward<M>(layer));
+    links_.back().name = name;
+    return *this;
+  }
 
   /// Number of layers.
   int64_t size() const { return static_cast<int64_t>(links_.size()); }
   /// Whether there is no layer.
   bool empty() const { return links_.empty(); }
-  /// A layer by its number; throws IndexError.
+  /// A layer by its number; negative ones count from the end. Throws IndexError.
   Layer& operator[](int64_t index);
+  const Layer& operator[](int64_t index) const;
+  /// A layer by its name; throws ArgumentError when there is none.
+  Layer& at(const std::string& name);
+  /// The layers, for range-based loops.
+  auto begin() { return detail::IndexIterator<Sequential>{this, 0}; }
+  auto end() { return detail::IndexIterator<Sequential>{this, size()}; }
+  auto begin() const { return detail::IndexIterator<const Sequential>{this, 0}; }
+  auto end() const { return detail::IndexIterator<const Sequential>{this, size()}; }
 
   Tensor forward(Tensor x) override;
 
@@ -85,6 +110,7 @@ class Sequential : public Layer {
   detail::Members members() override;
 
  private:
+  void check_name(const std::string& name) const;
   Tensor forward_folded(detail::Link& link, BatchNorm2d& norm, const Tensor& x, const Epilogue& epilogue);
 
   std::vector<detail::Link> links_;
