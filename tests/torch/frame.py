@@ -1,0 +1,92 @@
+"""What the scripts of this folder share: numbers from an integer hash, and the recording of what PyTorch computes.
+
+    pip install torch==2.15.0 numpy safetensors      # the CPU is enough
+    python3 ops.py layers.py losses.py ...           # each writes vectors/<its name>.safetensors
+
+Inputs and weights are not stored: both sides compute them (`hashed`, vectors.h). A file holds for every case the result
+in float64 (`<case>/y`) and the gradients of sum(y * hashed(y.shape, stream 99)) by each floating input (`<case>/x0`, ...)
+and each parameter (`<case>/<its name>`).
+"""
+import math
+import pathlib
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+UPSTREAM, PARAMETERS = 99, 1000  # streams: of the upstream gradient, of the first parameter; input i has stream i
+
+
+def uniform(count, stream):
+    """Numbers in [-1, 1): the splitmix64 finaliser of stream * 2^32 + place + 1."""
+    with np.errstate(over="ignore"):
+        x = (np.uint64(stream) << np.uint64(32)) + np.arange(1, count + 1, dtype=np.uint64)
+        x *= np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
+
+
+def hashed(shape, stream, low=-1.0, high=1.0):
+    """A tensor of numbers in [low, high)."""
+    values = uniform(math.prod(shape), stream)
+    return torch.from_numpy(low + (values + 1.0) * 0.5 * (high - low)).reshape(tuple(shape))
+
+
+class R:
+    """A floating input."""
+
+    def __init__(self, *shape, low=-2.0, high=2.0):
+        self.make = lambda stream: hashed(shape, stream, low, high).requires_grad_()
+
+
+class I:
+    """An int64 input, low <= i < high."""
+
+    def __init__(self, *shape, high, low=0):
+        self.make = lambda stream: hashed(shape, stream, low, high).floor().long()
+
+
+class File:
+    """The cases of one script."""
+
+    def __init__(self, script):
+        self.path = pathlib.Path(script).parent / "vectors" / (pathlib.Path(script).stem + ".safetensors")
+        self.tensors = {}
+
+    def store(self, key, tensor):
+        assert key not in self.tensors, key
+        self.tensors[key] = tensor.detach().clone().contiguous()
+
+    def record(self, name, y, leaves):
+        self.store(f"{name}/y", y)
+        leaves = {key: leaf for key, leaf in leaves.items() if leaf.requires_grad}
+        if not y.requires_grad or not leaves:
+            return
+        gradients = torch.autograd.grad((y * hashed(y.shape, UPSTREAM)).sum(), list(leaves.values()), allow_unused=True)
+        for key, gradient in zip(leaves, gradients):
+            if gradient is not None:
+                self.store(f"{name}/{key}", gradient)
+
+    def op(self, name, inputs, f):
+        """A function of the inputs."""
+        xs = [x.make(i) for i, x in enumerate(inputs)]
+        self.record(name, f(*xs), {f"x{i}": x for i, x in enumerate(xs)})
+
+    def module(self, name, net, inputs, call=lambda net, *xs: net(*xs), scale=0.5):
+        """A module whose parameters, in the order of their names, are numbers in [-scale, scale)."""
+        named = dict(sorted(net.named_parameters()))
+        with torch.no_grad():
+            for i, parameter in enumerate(named.values()):
+                parameter.copy_(hashed(parameter.shape, PARAMETERS + i, -scale, scale))
+        xs = [x.make(i) for i, x in enumerate(inputs)]
+        self.record(name, call(net, *xs), {f"x{i}": x for i, x in enumerate(xs)} | named)
+
+    def save(self):
+        self.path.parent.mkdir(exist_ok=True)
+        save_file(self.tensors, self.path, metadata={"torch": torch.__version__.split("+")[0]})
+        print(f"{self.path.name}: {len(self.tensors)} tensors, {self.path.stat().st_size} bytes")
