@@ -136,4 +136,22 @@ Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
   return y.squeeze(2);
 }
 
+Tensor pixel_shuffle(const Tensor& input, int64_t factor) {
+  detail::check_defined("pixel_shuffle", {{"input", &input}});
+  detail::check_rank("pixel_shuffle", "input", input, 4);
+  const Shape& x = input.shape();
+  if (factor < 1 || factor > INT32_MAX)
+    throw ArgumentError(fmt::format("pixel_shuffle: factor is {}, expected 1 to {} (input {})", factor, INT32_MAX, x));
+  if (x[1] % (factor * factor) != 0)
+    throw ShapeError(
+        fmt::format("pixel_shuffle: {} channels do not split into {}x{} pixels (input {})", x[1], factor, factor, x));
+  const int64_t channels = x[1] / (factor * factor);
+  return input
+      .reshape({x[0], channels, factor, factor, x[2], x[3]})  // n, c, r, s, h, w
+      .transpose(2, 4)                                        // n, c, h, s, r, w
+      .transpose(3, 4)                                        // n, c, h, r, s, w
+      .transpose(4, 5)                                        // n, c, h, r, w, s
+      .reshape({x[0], channels, x[2] * factor, x[3] * factor});
+}
+
 }  // namespace dnn

@@ -105,6 +105,11 @@ TEST(CnnLayers, ConvTranspose2d) {
             "ConvTranspose2d(4, 2, kernel=3, stride=2, output_padding=1)");
 }
 
+TEST(CnnLayers, PixelShuffle) {
+  check_layer(PixelShuffle(2), {2, 12, 3, 2}, [](PixelShuffle&, const Tensor& x) { return pixel_shuffle(x, 2); });
+  EXPECT_EQ(PixelShuffle(2).str(), "PixelShuffle(2)");
+}
+
 TEST(CnnLayers, RefuseBadOptions) {
   EXPECT_ERROR(LayerNorm(0), ArgumentError, "LayerNorm: the normalized shape is [0], expected sizes of at least 1");
   EXPECT_ERROR(LayerNorm(Shape{}), ArgumentError,

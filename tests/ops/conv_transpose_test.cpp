@@ -119,7 +119,31 @@ Row conv1d_row() {
   return row.within(8, 12);
 }
 
-const Rows rows{conv_transpose2d_row(), conv1d_row()};
+Row pixel_shuffle_row() {
+  Row row{.operation = "pixel_shuffle"};
+  for (const auto& [input, factor] : {std::pair{Shape{2, 12, 3, 2}, 2},
+                                      {Shape{1, 9, 2, 4}, 3},
+                                      {Shape{2, 16, 3, 3}, 4},
+                                      {Shape{2, 3, 4, 4}, 1},
+                                      {Shape{1, 1, 1, 1}, 1},
+                                      {Shape{0, 4, 2, 2}, 2}})
+    row.sample({.label = input.str() + " by " + std::to_string(factor),
+                .inputs = {Input(input)},
+                .function = [r = factor](const Args& x) { return pixel_shuffle(x[0], r); },
+                .reference =
+                    [r = int64_t{factor}](const std::vector<Array>& x) {
+                      const Shape& in = x[0].shape;
+                      Array y(Shape{in[0], in[1] / (r * r), in[2] * r, in[3] * r});
+                      for_each_index(y.shape, [&](const Shape& at) {
+                        const int64_t channel = at[1] * r * r + at[2] % r * r + at[3] % r;
+                        y.at(at) = x[0](at[0], channel, at[2] / r, at[3] / r);
+                      });
+                      return y;
+                    }});
+  return row.with_integers();
+}
+
+const Rows rows{conv_transpose2d_row(), conv1d_row(), pixel_shuffle_row()};
 
 TEST(ConvTransposeErrors, AreNamed) {
   const Tensor x = zeros({2, 4, 5, 5}), w = zeros({4, 3, 3, 3});
@@ -147,6 +171,15 @@ TEST(ConvTransposeErrors, AreNamed) {
                "conv_transpose2d: stride is 0x0, expected 1 to 2147483647");
   EXPECT_ERROR(conv_transpose2d(x, w, {}, {.groups = 0}), ArgumentError,
                "conv_transpose2d: groups is 0, expected at least 1");
+}
+
+TEST(PixelShuffleErrors, AreNamed) {
+  EXPECT_ERROR(pixel_shuffle(zeros({4, 2, 2}), 2), ShapeError,
+               "pixel_shuffle: input has 3 dimensions, expected 4 (input [4, 2, 2])");
+  EXPECT_ERROR(pixel_shuffle(zeros({1, 6, 2, 2}), 2), ShapeError,
+               "pixel_shuffle: 6 channels do not split into 2x2 pixels (input [1, 6, 2, 2])");
+  EXPECT_ERROR(pixel_shuffle(zeros({1, 4, 2, 2}), 0), ArgumentError,
+               "pixel_shuffle: factor is 0, expected 1 to 2147483647 (input [1, 4, 2, 2])");
 }
 
 TEST(Conv1dErrors, AreNamed) {

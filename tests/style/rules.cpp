@@ -39,6 +39,7 @@ const std::vector<Library>& libraries() {
       {"Boost.Context", std::regex("boost/context/.*"), {"tests/simt"}},
       {"GoogleTest", std::regex("gtest/.*|gmock/.*"), {"tests"}},
       {"the sanitizers", std::regex("sanitizer/.*"), {"tests"}},
+      {"patterns of names", std::regex("fnmatch\\.h"), {"layers", "tests"}},
       {"the names of types", std::regex("cxxabi\\.h"), {"core", "cuda", "layers", "tests"}},
       {"the operating system",
        std::regex("(sys|linux)/.*|unistd\\.h|fcntl\\.h|dirent\\.h|poll\\.h|pthread\\.h|spawn\\.h|sched\\.h|"

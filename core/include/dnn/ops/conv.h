@@ -58,4 +58,9 @@ struct ConvTranspose2dOptions {
 Tensor conv_transpose2d(const Tensor& input, const Tensor& weight, const Tensor& bias = {},
                         const ConvTranspose2dOptions& options = {});
 
+/// Channels turned into pixels, which enlarges images after an ordinary convolution: [n, c factor^2, h, w] -> [n, c,
+/// h factor, w factor] (Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel
+/// convolutional neural network", CVPR 2016). Throws ShapeError, ArgumentError for a factor below 1.
+Tensor pixel_shuffle(const Tensor& input, int64_t factor);
+
 }  // namespace dnn

@@ -98,4 +98,16 @@ class ConvTranspose2d : public Layer {
   ConvTransposeLayerOptions options_;
 };
 
+/// Channels turned into pixels: see `pixel_shuffle`.
+class PixelShuffle : public Layer {
+ public:
+  DNN_MODULE()
+  explicit PixelShuffle(int64_t factor) : factor_(factor) {}
+  Tensor forward(Tensor x) override { return pixel_shuffle(x, factor_); }
+  std::string describe() const override { return std::to_string(factor_); }
+
+ private:
+  int64_t factor_;
+};
+
 }  // namespace dnn
