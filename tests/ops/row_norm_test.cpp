@@ -1,11 +1,15 @@
 // Layer, group, instance and local response normalisation.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
+#include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
 #include "dnn/ops/norm.h"
+#include "dnn/random.h"
 #include "tests/harness/errors.h"
 #include "tests/harness/op_row.h"
 
@@ -197,6 +201,56 @@ Row local_response_norm_row() {
 }
 
 const Rows rows{layer_norm_row(), group_norm_row(), instance_norm_row(), local_response_norm_row()};
+
+// ---- large tensors --------------------------------------------------------------------------------------------------
+
+// The output and the gradients of x, weight and bias, in float64.
+using Compute = std::function<Tensor(const Tensor& x, const Tensor& weight, const Tensor& bias)>;
+std::vector<Array> results(const Shape& shape, const Shape& sizes, DType type, const Compute& f) {
+  manual_seed(1);
+  std::vector<Tensor> leaves;
+  for (const Shape& s : {shape, sizes, sizes})
+    leaves.push_back((rand(s, {.dtype = DType::float64}) + 0.5).to(type).to(table_devices().front()));
+  const Tensor upstream = randn(shape, {.dtype = DType::float64}).to(type).to(leaves[0].device());
+  for (Tensor& leaf : leaves) leaf.set_requires_grad(true);
+  const Tensor y = f(leaves[0], leaves[1], leaves[2]);
+  y.backward(upstream);
+  const auto array = [](const Tensor& t) {
+    return Array(t.shape(), t.detach().to(DType::float64).to_vector<double>());
+  };
+  std::vector<Array> list{array(y)};
+  for (const Tensor& leaf : leaves)
+    if (leaf.has_grad()) list.push_back(array(leaf.grad()));
+  return list;
+}
+
+// Sums in several chunks, by several threads: float32 against float64.
+TEST(NormKernels, LargeTensors) {
+  const auto compare = [](const Shape& shape, const Shape& sizes, const Compute& f) {
+    const auto expected = results(shape, sizes, DType::float64, f), actual = results(shape, sizes, DType::float32, f);
+    ASSERT_EQ(actual.size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      double scale = 0, worst = 0;
+      for (int64_t j = 0; j < expected[i].size(); ++j) {
+        scale = std::max(scale, std::abs(expected[i][j]));
+        worst = std::max(worst, std::abs(actual[i][j] - expected[i][j]));
+      }
+      EXPECT_LT(worst, 1e-5 * scale) << "result " << i << " of " << shape.str();
+    }
+  };
+  const int64_t rows = std::max<int64_t>(many(800), 2);
+  compare({rows, 500}, {500},
+          [](const Tensor& x, const Tensor& w, const Tensor& b) { return layer_norm(x, {500}, w, b); });
+  compare({2, 9001}, {9001},
+          [](const Tensor& x, const Tensor& w, const Tensor& b) { return layer_norm(x, {9001}, w, b); });
+  compare({2, 4, 71, 67}, {4},
+          [](const Tensor& x, const Tensor& w, const Tensor& b) { return group_norm(x, 2, w, b); });
+  compare({rows, 4, 9, 11}, {4},
+          [](const Tensor& x, const Tensor& w, const Tensor& b) { return instance_norm(x, w, b); });
+  compare({2, 6, 71, 67}, {1}, [](const Tensor& x, const Tensor&, const Tensor&) {
+    return local_response_norm(x, {.size = 5, .alpha = 1, .k = 2});
+  });
+}
 
 // ---- errors ---------------------------------------------------------------------------------------------------------
 
