@@ -110,6 +110,27 @@ TEST(CnnLayers, PixelShuffle) {
   EXPECT_EQ(PixelShuffle(2).str(), "PixelShuffle(2)");
 }
 
+// In float32 the convolutions choose the layout of what lies between them; float64 has but one.
+TEST(CnnLayers, WorkBetweenConvolutions) {
+  manual_seed(5);
+  Sequential net(Conv2d(3, 16, {.kernel = 3, .padding = 1}), ReLU(), LocalResponseNorm({.size = 5, .alpha = 1, .k = 2}),
+                 MaxPool2d({.kernel = 2}), Conv2d(16, 32, {.kernel = 3, .padding = 1, .bias = false}), GroupNorm(4, 32),
+                 ReLU(), ConvTranspose2d(32, 16, {.kernel = 4, .stride = 2, .padding = 1}), InstanceNorm2d(16),
+                 Conv2d(16, 16, {.kernel = 1}), AdaptiveMaxPool2d({5, 6}), Conv2d(16, 16, {.kernel = 3}),
+                 PixelShuffle(2), AdaptiveAvgPool2d(2), Conv2d(4, 16, {.kernel = 1}), AdaptiveAvgPool2d(1), Flatten(),
+                 LayerNorm(16));
+  Sequential wide = net.clone();
+  wide.to(DType::float64);
+  const Tensor x = numbers({2, 3, 12, 14});
+  const auto step = [](Sequential& l, const Tensor& input) {
+    return run(l, input, [&](const Tensor& t) { return l(t); });
+  };
+  const auto actual = step(net, x), expected = step(wide, x.to(DType::float64));
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i)
+    expect_near(actual[i].to(DType::float64), expected[i], "result " + std::to_string(i), 2e-4);
+}
+
 TEST(CnnLayers, RefuseBadOptions) {
   EXPECT_ERROR(LayerNorm(0), ArgumentError, "LayerNorm: the normalized shape is [0], expected sizes of at least 1");
   EXPECT_ERROR(LayerNorm(Shape{}), ArgumentError,
