@@ -188,6 +188,26 @@ struct Silu {
   }
 };
 
+// x^2 / 2 near 0, |x| - 1 / 2 elsewhere, scaled by `delta`: the losses of Huber (slope = delta) and smooth L1 (slope =
+// 1).
+struct HuberLoss {
+  static constexpr const char* name = "huber_loss";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = true;
+  double delta = 1;
+  double slope = 1;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    const T d = static_cast<T>(delta), size = x < T(0) ? -x : x;
+    return static_cast<T>(slope) * (size < d ? T(0.5) * x * x / d : size - T(0.5) * d);
+  }
+  template <class T>
+  DNN_HD T derivative(T x, T) const {
+    const T d = static_cast<T>(delta);
+    return static_cast<T>(slope) * (x >= d ? T(1) : x <= -d ? T(-1) : x / d);
+  }
+};
+
 struct Add {
   static constexpr const char* name = "add";
   static constexpr Saves saves = Saves::nothing;
@@ -260,6 +280,46 @@ struct Div {
   }
 };
 
+// Binary cross-entropy of a logit a and a probability b: -b log s(a) - (1 - b) log(1 - s(a)).
+struct BceWithLogits {
+  static constexpr const char* name = "bce_with_logits";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T a, T b) const {
+    const T e = math::exp(a < T(0) ? a : -a), w = T(1) + e;
+    const T log1p = w == T(1) ? e : math::log(w) * (e / (w - T(1)));  // of e, to the last digits
+    return (a > T(0) ? a : T(0) * a) - a * b + log1p;
+  }
+  template <class T>
+  DNN_HD T derivative_a(T a, T b, T) const {
+    return T(1) / (T(1) + math::exp(-a)) - b;
+  }
+  template <class T>
+  DNN_HD T derivative_b(T a, T, T) const {
+    return -a;
+  }
+};
+
+// b (log b - a) for a log-probability a and a probability b.
+struct KlDivergence {
+  static constexpr const char* name = "kl_div";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = true;
+  template <class T>
+  DNN_HD T forward(T a, T b) const {
+    return (b == T(0) ? T(0) : b * math::log(b)) - b * a;
+  }
+  template <class T>
+  DNN_HD T derivative_a(T, T b, T) const {
+    return -b;
+  }
+  template <class T>
+  DNN_HD T derivative_b(T a, T b, T) const {
+    return math::log(b) + T(1) - a;
+  }
+};
+
 template <class... Ts>
 struct List {};
 
@@ -269,7 +329,7 @@ void for_each(List<Ts...>, Visit&& visit) {
   (visit(Ts{}), ...);
 }
 
-using Unary = List<Affine, DivideBy, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh, Silu>;
-using Binary = List<Add, Sub, Mul, Div>;
+using Unary = List<Affine, DivideBy, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh, Silu, HuberLoss>;
+using Binary = List<Add, Sub, Mul, Div, BceWithLogits, KlDivergence>;
 
 }  // namespace dnn::functor

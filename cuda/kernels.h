@@ -33,9 +33,11 @@ void reduce_extremum_backward(const Tensor& grad, const Tensor& indices, const k
 void softmax_forward(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
 void softmax_backward(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,
                       const Tensor& out, bool accumulate);
-void cross_entropy_forward(const Tensor& logits, const Tensor& labels, const Tensor& losses, const Tensor& log_sums);
+void cross_entropy_forward(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
+                           const Tensor& losses, const Tensor& row_weights, const Tensor& log_sums);
 void cross_entropy_backward(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
-                            const Tensor& log_sums, const Tensor& out, bool accumulate);
+                            const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
+                            bool accumulate);
 
 void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate);
 

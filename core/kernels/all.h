@@ -5,6 +5,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/linear.h"
+#include "core/kernels/loss.h"
 #include "core/kernels/norm.h"
 #include "core/kernels/optim.h"
 #include "core/kernels/pool.h"
@@ -15,7 +16,8 @@ namespace dnn::kernel {
 template <class Visit>
 void visit_all_slots(Visit&& visit) {
   visit_conv_slots(visit), visit_copy_slots(visit), visit_elementwise_slots(visit), visit_linear_slots(visit);
-  visit_norm_slots(visit), visit_optim_slots(visit), visit_pool_slots(visit), visit_reduce_slots(visit);
+  visit_loss_slots(visit), visit_norm_slots(visit), visit_optim_slots(visit), visit_pool_slots(visit);
+  visit_reduce_slots(visit);
 }
 
 }  // namespace dnn::kernel

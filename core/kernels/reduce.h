@@ -39,22 +39,10 @@ inline constinit Slot<void(const Tensor& grad, const Tensor& y, const ReduceShap
                            const Tensor& out, bool accumulate)>
     softmax_backward{"softmax_backward"};
 
-// losses [n] = -log_softmax(logits [n, classes])[labels [n]] in logits' type; log_sums [n] of float32 (float64 for float64
-// logits) = log(sum(exp(logits))) per row, kept for the backward pass. Labels are int64 or int32; one out of range throws
-// IndexError (on a GPU at the next wait).
-inline constinit Slot<void(const Tensor& logits, const Tensor& labels, const Tensor& losses, const Tensor& log_sums)>
-    cross_entropy_forward{"cross_entropy_forward"};
-
-// out [n, classes] = scale * g * (softmax(logits) - one_hot(labels)) (+ out when `accumulate`), g = grad [n], or grad [1]
-// for all rows.
-inline constinit Slot<void(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
-                           const Tensor& log_sums, const Tensor& out, bool accumulate)>
-    cross_entropy_backward{"cross_entropy_backward"};
-
 template <class Visit>
 void visit_reduce_slots(Visit&& visit) {
   visit(reduce_sum), visit(reduce_extremum), visit(reduce_extremum_backward), visit(softmax_forward);
-  visit(softmax_backward), visit(cross_entropy_forward), visit(cross_entropy_backward);
+  visit(softmax_backward);
 }
 
 }  // namespace dnn::kernel

@@ -1,69 +1,225 @@
-// Losses.
+// Losses. Cross-entropy and nll_loss have kernels that compute a row in one go; the others are compositions.
 #include "dnn/ops/loss.h"
 
 #include "core/check.h"
-#include "core/kernels/reduce.h"
-#include "core/node.h"
+#include "core/kernels/loss.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/fusion.h"
+#include "dnn/ops/factory.h"
 #include "dnn/ops/reduce.h"
+#include "dnn/ops/softmax.h"
 
 namespace dnn {
 
 using detail::Backward;
 using detail::Saved;
+using kernel::CrossEntropyRule;
 
 namespace {
 
-Tensor reduced(const Tensor& losses, Reduction reduction) {
-  if (reduction == Reduction::none) return losses;
-  return reduction == Reduction::mean ? mean(losses) : sum(losses);
+Tensor reduced(const char* where, const Tensor& losses, Reduction reduction) {
+  switch (reduction) {
+    case Reduction::none: return losses;
+    case Reduction::mean: return mean(losses);
+    case Reduction::sum: return sum(losses);
+    case Reduction::batch_mean: break;
+  }
+  if (losses.rank() == 0)
+    throw ShapeError(fmt::format("{}: the mean over samples of a single number, expected a first dimension", where));
+  return sum(losses) / static_cast<double>(losses.size(0));
 }
 
-}  // namespace
+// ---- classes --------------------------------------------------------------------------------------------------------
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const LossOptions& options) {
-  detail::check_defined("cross_entropy", {{"logits", &logits}, {"labels", &labels}});
-  detail::check_same_device("cross_entropy", {{"logits", &logits}, {"labels", &labels}});
-  detail::check_floating("cross_entropy", "logits", logits);
-  if (logits.rank() != 2 || labels.rank() != 1 || logits.size(0) != labels.size(0))
-    throw ShapeError(fmt::format("cross_entropy: expected logits [n, classes] and labels [n] (logits {}, labels {})",
-                                 logits.shape(), labels.shape()));
+// [n, classes, ...] as rows of classes.
+Tensor class_rows(const Tensor& x) { return x.rank() == 2 ? x : x.flatten(2).transpose(1, 2).reshape({-1, x.size(1)}); }
+
+void check_labels(const char* where, const char* name, const Tensor& x, const Tensor& labels) {
+  bool fits = x.rank() >= 2 && labels.rank() == x.rank() - 1;
+  for (int d = 0; fits && d < labels.rank(); ++d) fits = labels.shape()[d] == x.shape()[d == 0 ? 0 : d + 1];
+  if (!fits)
+    throw ShapeError(fmt::format("{}: expected {} [n, classes, ...] and labels [n, ...] ({} {}, labels {})", where,
+                                 name, name, x.shape(), labels.shape()));
   if (labels.dtype() != DType::int64 && labels.dtype() != DType::int32)
-    throw DTypeError(fmt::format("cross_entropy: labels are {}, expected int64 or int32 (labels {})", labels.dtype(),
-                                 labels.shape()));
-  if (logits.size(1) == 0)
-    throw ShapeError(fmt::format("cross_entropy: logits have no classes, expected at least one (logits {})",
-                                 logits.shape()));
-  const int64_t n = logits.size(0);
-  const Device device = logits.device();
-  const Tensor x = detail::plain(logits);
+    throw DTypeError(
+        fmt::format("{}: labels are {}, expected int64 or int32 (labels {})", where, labels.dtype(), labels.shape()));
+  if (x.size(1) == 0)
+    throw ShapeError(
+        fmt::format("{}: {} have no classes, expected at least one ({} {})", where, name, name, x.shape()));
+}
+
+// The weights of the classes in the type that the kernels use, undefined when there are none.
+Tensor class_weights(const char* where, const Tensor& weight, const Tensor& x) {
+  if (!weight.defined()) return {};
+  detail::check_floating(where, "weight", weight);
+  if (weight.rank() != 1 || weight.size(0) != x.size(1))
+    throw ShapeError(fmt::format("{}: weight is {}, expected [{}], one number for each class (input {})", where,
+                                 weight.shape(), x.size(1), x.shape()));
+  return detail::plain(weight.detach().to(x.dtype() == DType::float64 ? DType::float64 : DType::float32));
+}
+
+// The losses of labelled rows, reduced: x [n, classes], labels [n].
+Tensor labelled(const char* where, const Tensor& input, const Tensor& labels, const CrossEntropyRule& rule,
+                Reduction reduction) {
+  const int64_t n = input.size(0);
+  const Device device = input.device();
+  const Tensor x = detail::plain(input);
   const Tensor targets = detail::plain(labels);
-  Tensor losses = detail::allocate({n}, x.dtype(), device);
   const DType wide = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
-  Tensor log_sums = detail::allocate({n}, wide, device);
-  kernel::cross_entropy_forward[device](x, targets, losses, log_sums);
-  Tensor out;
+  const bool by_weight = reduction == Reduction::mean && (rule.weights.defined() || rule.ignored != rule.nothing);
+  Tensor losses = detail::allocate({n}, x.dtype(), device);
+  Tensor log_sums = detail::allocate({n, 2}, wide, device);
+  const Tensor row_weights = by_weight ? detail::allocate({n}, wide, device) : Tensor();
+  kernel::cross_entropy_forward[device](x, targets, rule, losses, row_weights, log_sums);
+
+  Tensor out, total;
   {
     NoGrad no_grad;
-    out = reduced(losses, options.reduction);
+    if (by_weight) total = sum(row_weights).to(x.dtype());
+    out = by_weight ? sum(losses) / total : reduced(where, losses, reduction);
   }
-  const double scale = options.reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
-  detail::record("cross_entropy", out, {logits}, [x = Saved(x), targets = Saved(targets), log_sums, scale](Backward& b) {
+  const bool per_sample = !by_weight && (reduction == Reduction::mean || reduction == Reduction::batch_mean);
+  const double scale = per_sample ? 1.0 / static_cast<double>(n) : 1.0;
+  detail::record(where, out, {input}, [=, x = Saved(x), targets = Saved(targets)](Backward& b) {
     const auto [out, accumulate] = b.into(0);
-    const Tensor grad = detail::plain(b.grad()).reshape({-1});
-    kernel::cross_entropy_backward[out.device()](grad, scale, b.get(x), b.get(targets), log_sums, out, accumulate);
+    const Tensor grad = detail::plain(total.defined() ? b.grad() / total : b.grad()).reshape({-1});
+    kernel::cross_entropy_backward[out.device()](grad, scale, b.get(x), b.get(targets), rule, log_sums, out,
+                                                 accumulate);
   });
   return out;
 }
 
-Tensor mse_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
-  detail::check_defined("mse_loss", {{"input", &input}, {"target", &target}});
-  detail::check_same_device("mse_loss", {{"input", &input}, {"target", &target}});
-  detail::check_floating("mse_loss", "input", input);
+// The same for inputs of more or fewer dimensions.
+Tensor labelled_of_any_rank(const char* where, const char* name, const Tensor& input, const Tensor& labels,
+                            const Tensor& weight, const std::optional<int64_t>& ignore_index, Reduction reduction,
+                            CrossEntropyRule rule) {
+  const bool single = input.rank() == 1 && labels.rank() == 0;
+  const Tensor x = single ? input.unsqueeze(0) : input;
+  check_labels(where, name, x, single ? labels.unsqueeze(0) : labels);
+  rule.weights = class_weights(where, weight, x);
+  if (ignore_index) rule.ignored = *ignore_index;
+  if (reduction == Reduction::batch_mean && x.rank() > 2) {
+    const double samples = static_cast<double>(x.size(0));
+    return labelled(where, class_rows(x), labels.reshape({-1}), rule, Reduction::sum) / samples;
+  }
+  const Tensor out = labelled(where, class_rows(x), labels.reshape({-1}), rule, reduction);
+  return reduction == Reduction::none ? out.reshape(labels.shape()) : out;
+}
+
+// Cross-entropy with probabilities as targets.
+Tensor expected_cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
+  if (logits.shape() != target.shape() || logits.rank() == 0)
+    throw ShapeError(
+        fmt::format("cross_entropy: targets that are probabilities have the logits' shape (logits {}, targets {})",
+                    logits.shape(), target.shape()));
+  if (options.ignore_index)
+    throw ArgumentError(
+        fmt::format("cross_entropy: ignore_index is {}, expected none for targets that are probabilities (targets {})",
+                    *options.ignore_index, target.shape()));
+  const int64_t dim = logits.rank() == 1 ? 0 : 1, classes = logits.size(dim);
+  const double smoothing = options.label_smoothing;
+  Tensor share = smoothing == 0 ? target : target * (1 - smoothing) + smoothing / static_cast<double>(classes);
+  if (options.weight.defined()) {
+    const Tensor all = logits.rank() == 1 ? logits.unsqueeze(0) : logits;
+    Shape sizes = logits.shape();
+    for (int d = 0; d < logits.rank(); ++d) sizes[d] = d == dim ? classes : 1;
+    share = share * class_weights("cross_entropy", options.weight, all).to(logits.dtype()).reshape(sizes);
+  }
+  const Tensor losses = -sum(share * log_softmax(logits, dim), {.dims = {dim}});
+  return losses.rank() == 0 ? losses : reduced("cross_entropy", losses, options.reduction);
+}
+
+void check_pair(const char* where, const Tensor& input, const Tensor& target) {
+  detail::check_defined(where, {{"input", &input}, {"target", &target}});
+  detail::check_same_device(where, {{"input", &input}, {"target", &target}});
+  detail::check_floating(where, "input", input);
   if (input.shape() != target.shape())
-    throw ShapeError(fmt::format("mse_loss: input {} and target {} differ, expected one shape", input.shape(),
-                                 target.shape()));
-  return reduced(square(input - target), options.reduction);
+    throw ShapeError(
+        fmt::format("{}: input {} and target {} differ, expected one shape", where, input.shape(), target.shape()));
+}
+
+}  // namespace
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
+  detail::check_defined("cross_entropy", {{"logits", &logits}, {"labels", &labels}});
+  detail::check_same_device("cross_entropy", {{"logits", &logits}, {"labels", &labels}, {"weight", &options.weight}});
+  detail::check_floating("cross_entropy", "logits", logits);
+  if (!(0 <= options.label_smoothing && options.label_smoothing <= 1))
+    throw ArgumentError(fmt::format("cross_entropy: label_smoothing is {}, expected 0 to 1", options.label_smoothing));
+  if (is_floating(labels.dtype())) return expected_cross_entropy(logits, labels, options);
+  return labelled_of_any_rank("cross_entropy", "logits", logits, labels, options.weight, options.ignore_index,
+                              options.reduction, {.smoothing = options.label_smoothing});
+}
+
+Tensor nll_loss(const Tensor& input, const Tensor& labels, const NllLossOptions& options) {
+  detail::check_defined("nll_loss", {{"input", &input}, {"labels", &labels}});
+  detail::check_same_device("nll_loss", {{"input", &input}, {"labels", &labels}, {"weight", &options.weight}});
+  detail::check_floating("nll_loss", "input", input);
+  return labelled_of_any_rank("nll_loss", "input", input, labels, options.weight, options.ignore_index,
+                              options.reduction, {.log_probabilities = true});
+}
+
+// ---- numbers --------------------------------------------------------------------------------------------------------
+
+Tensor mse_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
+  check_pair("mse_loss", input, target);
+  return reduced("mse_loss", square(input - target), options.reduction);
+}
+
+Tensor l1_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
+  check_pair("l1_loss", input, target);
+  return reduced("l1_loss", abs(input - target), options.reduction);
+}
+
+Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, const SmoothL1LossOptions& options) {
+  check_pair("smooth_l1_loss", input, target);
+  if (!(options.beta >= 0))
+    throw ArgumentError(fmt::format("smooth_l1_loss: beta is {}, expected at least 0", options.beta));
+  if (options.beta == 0) return reduced("smooth_l1_loss", abs(input - target), options.reduction);
+  return reduced("smooth_l1_loss", detail::unary(functor::HuberLoss{.delta = options.beta}, input - target),
+                 options.reduction);
+}
+
+Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLossOptions& options) {
+  check_pair("huber_loss", input, target);
+  if (!(options.delta > 0))
+    throw ArgumentError(fmt::format("huber_loss: delta is {}, expected a positive number", options.delta));
+  const functor::HuberLoss huber{.delta = options.delta, .slope = options.delta};
+  return reduced("huber_loss", detail::unary(huber, input - target), options.reduction);
+}
+
+Tensor bce_with_logits(const Tensor& input, const Tensor& target, const BceOptions& options) {
+  check_pair("bce_with_logits", input, target);
+  Tensor losses;
+  if (options.pos_weight.defined()) {
+    // -log s(x) is the loss of a target of 1.
+    const Tensor log_part = detail::binary(functor::BceWithLogits{}, input, ones({}, input.options()));
+    losses = (1 - target) * input + ((options.pos_weight - 1) * target + 1) * log_part;
+  } else {
+    losses = detail::binary(functor::BceWithLogits{}, input, target);
+  }
+  if (options.weight.defined()) losses = losses * options.weight;
+  if (losses.shape() != input.shape())
+    throw ShapeError(
+        fmt::format("bce_with_logits: the weights enlarge the result to {}, expected weights that "
+                    "broadcast to the input {}",
+                    losses.shape(), input.shape()));
+  return reduced("bce_with_logits", losses, options.reduction);
+}
+
+Tensor kl_div(const Tensor& input, const Tensor& target, const KlDivOptions& options) {
+  check_pair("kl_div", input, target);
+  return reduced(
+      "kl_div",
+      options.log_target ? exp(target) * (target - input) : detail::binary(functor::KlDivergence{}, input, target),
+      options.reduction);
+}
+
+Tensor quadratic_cost(const Tensor& output, const Tensor& target) {
+  check_pair("quadratic_cost", output, target);
+  if (output.rank() == 0)
+    throw ShapeError("quadratic_cost: output is a single number, expected samples [n, ...] (output [])");
+  return sum(square(output - target)) * (0.5 / static_cast<double>(output.size(0)));
 }
 
 }  // namespace dnn

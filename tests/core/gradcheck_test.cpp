@@ -86,6 +86,13 @@ TEST(Gradcheck, SkipsKinks) {
   EXPECT_FALSE(gradcheck(f, {exact({-1, 0, 1}, {3})}, {.skip_kinks = false}).ok);
 }
 
+TEST(Gradcheck, SkipsKinksOfSmallSlopes) {
+  const auto result = gradcheck([](const Tensors& x) { return relu(x[0]) * 1e-3; }, {exact({-1, 0, 1}, {3})},
+                                {.atol = 1e-10});
+  EXPECT_TRUE(result.ok) << result.message;
+  EXPECT_EQ(result.skipped, 1);
+}
+
 TEST(Gradcheck, DrawsTheSameNumbersInEveryEvaluation) {
   manual_seed(5);
   const auto result = gradcheck([](const Tensors& x) { return dropout(x[0] * rand({20}, x[0].options())); },

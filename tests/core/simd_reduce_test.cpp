@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/kernels/loss.h"
 #include "core/kernels/reduce.h"
 #include "tests/core/variants.h"
 #include "tests/harness/errors.h"
@@ -217,9 +218,9 @@ std::pair<double, std::vector<double>> cross_entropy(const std::vector<double>& 
   const Tensor x = of_type(logits, {1, static_cast<int64_t>(logits.size())}, dtype);
   const Tensor labels = full({1}, label, {.dtype = DType::int64});
   const Tensor loss = empty({1}, {.dtype = dtype}), grad = empty_like(x);
-  const Tensor log_sum = empty({1}, {.dtype = dtype == DType::float64 ? DType::float64 : DType::float32});
-  kernel::cross_entropy_forward[cpu_device](x, labels, loss, log_sum);
-  kernel::cross_entropy_backward[cpu_device](ones({1}, {.dtype = dtype}), 1, x, labels, log_sum, grad, false);
+  const Tensor log_sum = empty({1, 2}, {.dtype = dtype == DType::float64 ? DType::float64 : DType::float32});
+  kernel::cross_entropy_forward[cpu_device](x, labels, {}, loss, {}, log_sum);
+  kernel::cross_entropy_backward[cpu_device](ones({1}, {.dtype = dtype}), 1, x, labels, {}, log_sum, grad, false);
   return {numbers(loss)[0], numbers(grad)};
 }
 
@@ -240,17 +241,17 @@ TEST(CrossEntropy, OneGradientForAllRowsOrOneEach) {
     const int64_t n = 30, classes = 47;
     const Tensor x = some_tensor({n, classes}, DType::float32, -4, 4);
     const Tensor labels = some_tensor({n}, DType::int64, 0, classes);
-    const Tensor losses = empty({n}), log_sums = empty({n});
-    kernel::cross_entropy_forward[cpu_device](x, labels, losses, log_sums);
+    const Tensor losses = empty({n}), log_sums = empty({n, 2});
+    kernel::cross_entropy_forward[cpu_device](x, labels, {}, losses, {}, log_sums);
     const Tensor one = full({n, classes}, 1), each = full({n, classes}, 1);
-    kernel::cross_entropy_backward[cpu_device](full({1}, 3), 0.25, x, labels, log_sums, one, true);
-    kernel::cross_entropy_backward[cpu_device](full({n}, 3), 0.25, x, labels, log_sums, each, true);
+    kernel::cross_entropy_backward[cpu_device](full({1}, 3), 0.25, x, labels, {}, log_sums, one, true);
+    kernel::cross_entropy_backward[cpu_device](full({n}, 3), 0.25, x, labels, {}, log_sums, each, true);
     EXPECT_EQ(numbers(one), numbers(each));
     const std::vector<double> slopes = numbers(one), elements = numbers(x), sums = numbers(log_sums);
     for (int64_t i = 0; i < n * classes; ++i) {
       const size_t at = static_cast<size_t>(i), row = static_cast<size_t>(i / classes);
       const double is_label = labels.to_vector<int64_t>()[row] == i % classes ? 1 : 0;
-      ASSERT_NEAR(slopes[at], 1 + 0.75 * (std::exp(elements[at] - sums[row]) - is_label), 1e-6);
+      ASSERT_NEAR(slopes[at], 1 + 0.75 * (std::exp(elements[at] - sums[2 * row] - sums[2 * row + 1]) - is_label), 1e-6);
     }
   });
 }
@@ -260,9 +261,10 @@ TEST(CrossEntropy, NamesALabelOutOfRange) {
     for (const DType dtype : floating_types) {
       for (const DType label_type : {DType::int64, DType::int32}) {
         const Tensor x = zeros({5, 10}, {.dtype = dtype}), losses = full({5}, 7, {.dtype = dtype});
-        const Tensor log_sums = empty({5}, {.dtype = dtype == DType::float64 ? DType::float64 : DType::float32});
+        const Tensor log_sums = empty({5, 2}, {.dtype = dtype == DType::float64 ? DType::float64 : DType::float32});
         const auto run = [&](double label) {
-          kernel::cross_entropy_forward[cpu_device](x, of_type({0, 9, 1, label, 2}, {5}, label_type), losses, log_sums);
+          kernel::cross_entropy_forward[cpu_device](x, of_type({0, 9, 1, label, 2}, {5}, label_type), {}, losses, {},
+                                                  log_sums);
         };
         EXPECT_ERROR(run(12), IndexError, "cross_entropy: label 12 at position 3, expected 0 <= label < 10");
         EXPECT_ERROR(run(10), IndexError, "cross_entropy: label 10 at position 3, expected 0 <= label < 10");
@@ -271,7 +273,7 @@ TEST(CrossEntropy, NamesALabelOutOfRange) {
       }
     }
   });
-  EXPECT_ERROR(kernel::cross_entropy_forward[cpu_device](zeros({1, 2}), zeros({1}), zeros({1}), zeros({1})), DTypeError,
+  EXPECT_ERROR(kernel::cross_entropy_forward[cpu_device](zeros({1, 2}), zeros({1}), {}, zeros({1}), {}, zeros({2})), DTypeError,
                "cross_entropy: no cpu kernel for float32");
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise.h"
+#include "core/kernels/loss.h"
 #include "core/kernels/reduce.h"
 #include "tests/core/variants.h"
 #include "tests/harness/errors.h"
@@ -79,8 +80,8 @@ TEST(Variants, AgreeInSoftmaxAndCrossEntropy) {
     const Tensor labels = some_tensor({37}, DType::int32, 0, 100);
     expect_agreement(16 * epsilon(dtype), [&] {
       const Tensor losses = empty({37}, {.dtype = dtype});
-      const Tensor log_sums = empty({37}, {.dtype = dtype == DType::float64 ? DType::float64 : DType::float32});
-      kernel::cross_entropy_forward[cpu_device](logits, labels, losses, log_sums);
+      const Tensor log_sums = empty({37, 2}, {.dtype = dtype == DType::float64 ? DType::float64 : DType::float32});
+      kernel::cross_entropy_forward[cpu_device](logits, labels, {}, losses, {}, log_sums);
       return losses;
     });
   }

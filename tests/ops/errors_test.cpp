@@ -185,11 +185,36 @@ TEST(Errors, Reductions) {
 TEST(Errors, Losses) {
   const Tensor logits = zeros({2, 3});
   EXPECT_ERROR(cross_entropy(zeros({2, 3, 4}), zeros({2}, i64)), ShapeError,
-               "cross_entropy: expected logits [n, classes] and labels [n] (logits [2, 3, 4], labels [2])");
+               "cross_entropy: expected logits [n, classes, ...] and labels [n, ...] (logits [2, 3, 4], labels [2])");
   EXPECT_ERROR(cross_entropy(logits, zeros({3}, i64)), ShapeError,
-               "cross_entropy: expected logits [n, classes] and labels [n] (logits [2, 3], labels [3])");
-  EXPECT_ERROR(cross_entropy(logits, zeros({2})), DTypeError,
-               "cross_entropy: labels are float32, expected int64 or int32 (labels [2])");
+               "cross_entropy: expected logits [n, classes, ...] and labels [n, ...] (logits [2, 3], labels [3])");
+  EXPECT_ERROR(cross_entropy(logits, zeros({2})), ShapeError,
+               "cross_entropy: targets that are probabilities have the logits' shape (logits [2, 3], targets [2])");
+  EXPECT_ERROR(cross_entropy(logits, zeros({2}, boolean)), DTypeError,
+               "cross_entropy: labels are bool, expected int64 or int32 (labels [2])");
+  EXPECT_ERROR(cross_entropy(logits, zeros({2, 3}), {.ignore_index = 1}), ArgumentError,
+               "cross_entropy: ignore_index is 1, expected none for targets that are probabilities (targets [2, 3])");
+  EXPECT_ERROR(cross_entropy(logits, zeros({2}, i64), {.label_smoothing = 1.5}), ArgumentError,
+               "cross_entropy: label_smoothing is 1.5, expected 0 to 1");
+  EXPECT_ERROR(cross_entropy(logits, zeros({2}, i64), {.weight = ones({2})}), ShapeError,
+               "cross_entropy: weight is [2], expected [3], one number for each class (input [2, 3])");
+  EXPECT_ERROR(cross_entropy(logits, zeros({2}, i64), {.weight = ones({3}, i64)}), DTypeError,
+               "cross_entropy: weight is int64, expected a floating type (weight [3])");
+  EXPECT_ERROR(nll_loss(logits, tensor({0, 3}, {2}, i64)), IndexError,
+               "cross_entropy: label 3 at position 1, expected 0 <= label < 3");
+  EXPECT_ERROR(nll_loss(logits, zeros({3}, i64)), ShapeError,
+               "nll_loss: expected input [n, classes, ...] and labels [n, ...] (input [2, 3], labels [3])");
+  EXPECT_ERROR(smooth_l1_loss(logits, logits, {.beta = -1}), ArgumentError,
+               "smooth_l1_loss: beta is -1, expected at least 0");
+  EXPECT_ERROR(huber_loss(logits, logits, {.delta = 0}), ArgumentError,
+               "huber_loss: delta is 0, expected a positive number");
+  EXPECT_ERROR(bce_with_logits(logits, logits, {.weight = ones({4, 2, 3})}), ShapeError,
+               "bce_with_logits: the weights enlarge the result to [4, 2, 3], expected weights that broadcast to the "
+               "input [2, 3]");
+  EXPECT_ERROR(quadratic_cost(zeros({}), zeros({})), ShapeError,
+               "quadratic_cost: output is a single number, expected samples [n, ...] (output [])");
+  EXPECT_ERROR(l1_loss(zeros({}), zeros({}), {.reduction = Reduction::batch_mean}), ShapeError,
+               "l1_loss: the mean over samples of a single number, expected a first dimension");
   EXPECT_ERROR(cross_entropy(zeros({2, 3}, i64), zeros({2}, i64)), DTypeError,
                "cross_entropy: logits is int64, expected a floating type (logits [2, 3])");
   EXPECT_ERROR(cross_entropy(zeros({2, 0}), zeros({2}, i64)), ShapeError,

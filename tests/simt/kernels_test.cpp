@@ -219,16 +219,16 @@ TEST(CrossEntropyKernels, FewAndManyClasses) {
       const Tensor labels = uniform({n}, DType::float64, 0, static_cast<double>(classes)).to(DType::int64);
       const DType wide = type == DType::float64 ? DType::float64 : DType::float32;
       const Tensor losses = detail::allocate({n}, type, cpu), gpu_losses = detail::allocate({n}, type, cuda);
-      const Tensor sums = detail::allocate({n}, wide, cpu), gpu_sums = detail::allocate({n}, wide, cuda);
-      kernel::cross_entropy_forward[cpu](logits, labels, losses, sums);
+      const Tensor sums = detail::allocate({n, 2}, wide, cpu), gpu_sums = detail::allocate({n, 2}, wide, cuda);
+      kernel::cross_entropy_forward[cpu](logits, labels, {}, losses, {}, sums);
       const Tensor gpu_labels = gpu(classes == 10 ? labels.to(DType::int32) : labels);
-      kernel::cross_entropy_forward[cuda](gpu(logits), gpu_labels, gpu_losses, gpu_sums);
+      kernel::cross_entropy_forward[cuda](gpu(logits), gpu_labels, {}, gpu_losses, {}, gpu_sums);
       expect_near(gpu_losses, losses, 2 * unit(type));
       expect_near(gpu_sums, sums, 2 * unit(wide));
       for (const Tensor& grad : {uniform({n}, type), uniform({1}, type)}) {
         const Tensor out = uniform({n, classes}, type), gpu_out = gpu(out);
-        kernel::cross_entropy_backward[cpu](grad, 0.5, logits, labels, sums, out, true);
-        kernel::cross_entropy_backward[cuda](gpu(grad), 0.5, gpu(logits), gpu_labels, gpu(sums), gpu_out, true);
+        kernel::cross_entropy_backward[cpu](grad, 0.5, logits, labels, {}, sums, out, true);
+        kernel::cross_entropy_backward[cuda](gpu(grad), 0.5, gpu(logits), gpu_labels, {}, gpu(sums), gpu_out, true);
         expect_near(gpu_out, out, 4 * unit(type));
       }
     }

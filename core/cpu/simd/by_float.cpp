@@ -24,17 +24,18 @@ void softmax_backward_by_float(const Tensor& grad, const Tensor& y, const kernel
   round_to(result, out);
 }
 
-void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels, const Tensor& losses,
-                                    const Tensor& log_sums) {
+void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
+                                    const Tensor& losses, const Tensor& row_weights, const Tensor& log_sums) {
   const Tensor result = float32_like(losses);
-  kernel::cross_entropy_forward[device](to_float32(logits), labels, result, log_sums);
+  kernel::cross_entropy_forward[device](to_float32(logits), labels, rule, result, row_weights, log_sums);
   round_to(result, losses);
 }
 
 void cross_entropy_backward_by_float(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
-                                     const Tensor& log_sums, const Tensor& out, bool accumulate) {
+                                     const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
+                                     bool accumulate) {
   const Tensor result = float32_like(out, accumulate);
-  kernel::cross_entropy_backward[device](to_float32(grad), scale, to_float32(logits), labels, log_sums, result,
+  kernel::cross_entropy_backward[device](to_float32(grad), scale, to_float32(logits), labels, rule, log_sums, result,
                                          accumulate);
   round_to(result, out);
 }

@@ -1,12 +1,16 @@
 // Cross-entropy of logits [n, classes] and labels [n]: softmax and logarithm in one pass, row by row.
 //
-// The loss is log(sum(exp(x - top))) - (x[label] - top), not a difference of two large numbers. Labels are checked
-// before anything is written. 16-bit types are converted to float32 and back (by_float.cpp).
+// The loss is log(sum(exp(x - top))) - (x[label] - top), not a difference of two large numbers, and the gradient comes
+// from the same two parts. Labels are checked before anything is written. 16-bit types are converted to float32 and
+// back (by_float.cpp).
 #pragma once
 
 #include "core/cpu/simd/softmax.h"
+#include "core/kernels/loss.h"
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
+
+using kernel::CrossEntropyRule;
 
 template <class Visit>
 [[gnu::always_inline]] inline void visit_labels(const Tensor& labels, const Visit& visit) {
@@ -17,78 +21,127 @@ template <class Visit>
   }
 }
 
+// The problem as the loops see it.
 template <class T, class Label>
-void cross_entropy_rows(const T* logits, const Label* labels, int64_t classes, int64_t begin, int64_t end, T* losses,
+struct CrossEntropy {
+  const T* logits;
+  const Label* labels;
+  const T* weights;  // or nullptr
+  T total_weight;    // of all classes
+  T smoothing;
+  int64_t ignored;
+  bool log_probabilities;
+  int64_t n, classes;
+
+  CrossEntropy(const Tensor& x, const Tensor& targets, const CrossEntropyRule& rule)
+      : logits(pointer<T>(x)),
+        labels(pointer<Label>(targets)),
+        weights(rule.weights.defined() ? pointer<T>(rule.weights) : nullptr),
+        total_weight(static_cast<T>(x.shape()[1])),
+        smoothing(static_cast<T>(rule.smoothing)),
+        ignored(rule.ignored),
+        log_probabilities(rule.log_probabilities),
+        n(x.shape()[0]),
+        classes(x.shape()[1]) {
+    if (weights != nullptr) total_weight = sum_of<T>(classes, [&](int64_t j) { return weights[j]; });
+  }
+  bool is_ignored(int64_t row) const { return labels[row] == ignored; }
+  T weight(int64_t j) const { return weights == nullptr ? T(1) : weights[j]; }
+  T spread() const { return smoothing / static_cast<T>(classes); }
+};
+
+template <class T, class Label>
+void cross_entropy_rows(const CrossEntropy<T, Label>& p, int64_t begin, int64_t end, T* losses, T* row_weights,
                         T* log_sums) {
   for (int64_t i = begin; i < end; ++i) {
-    const T* x = logits + i * classes;
-    const T top = largest(x, classes);
-    const T log_sum = math::log(sum_of<T>(classes, [&](int64_t j) { return math::exp(x[j] - top); }));
-    losses[i] = log_sum - (x[labels[i]] - top);
-    log_sums[i] = top + log_sum;
+    const T* x = p.logits + i * p.classes;
+    T top = 0, log_sum = 0;
+    if (!p.log_probabilities) {
+      top = largest(x, p.classes);
+      log_sum = math::log(sum_of<T>(p.classes, [&](int64_t j) { return math::exp(x[j] - top); }));
+    }
+    log_sums[2 * i] = top, log_sums[2 * i + 1] = log_sum;
+    const T weight = p.is_ignored(i) ? T(0) : p.weight(p.labels[i]);
+    if (row_weights != nullptr) row_weights[i] = weight;
+    losses[i] = 0;
+    if (p.is_ignored(i)) continue;
+    losses[i] = (1 - p.smoothing) * weight * (log_sum - (x[p.labels[i]] - top));
+    if (p.smoothing > 0) {
+      losses[i] += p.spread() * sum_of<T>(p.classes, [&](int64_t j) { return p.weight(j) * (log_sum - (x[j] - top)); });
+    }
   }
 }
 
-inline void cross_entropy_forward(const Tensor& logits, const Tensor& labels, const Tensor& losses,
-                                  const Tensor& log_sums) {
-  if (has_16bit(logits)) return cross_entropy_forward_by_float(logits, labels, losses, log_sums);
+inline void cross_entropy_forward(const Tensor& logits, const Tensor& labels, const CrossEntropyRule& rule,
+                                  const Tensor& losses, const Tensor& row_weights, const Tensor& log_sums) {
+  if (has_16bit(logits)) return cross_entropy_forward_by_float(logits, labels, rule, losses, row_weights, log_sums);
   visit_wide("cross_entropy", logits.dtype(), [&]<class T>(Type<T>) {
     visit_labels(labels, [&]<class Label>(Type<Label>) {
-      const T* x = pointer<T>(logits);
-      const Label* label = pointer<Label>(labels);
-      T* loss = pointer<T>(losses);
-      T* log_sum = pointer<T>(log_sums);
-      const int64_t n = logits.shape()[0], classes = logits.shape()[1];
-      for (int64_t i = 0; i < n; ++i) {
-        if (label[i] < 0 || label[i] >= classes) throw_bad_label(label[i], i, classes);
+      const CrossEntropy<T, Label> p(logits, labels, rule);
+      for (int64_t i = 0; i < p.n; ++i) {
+        const int64_t label = p.labels[i];
+        if ((label < 0 || label >= p.classes) && !p.is_ignored(i)) throw_bad_label(label, i, p.classes);
       }
-      parallel(n, exp_work * n * classes, 1,
-               [=](int64_t begin, int64_t end) { cross_entropy_rows(x, label, classes, begin, end, loss, log_sum); });
+      T* loss = pointer<T>(losses);
+      T* row_weight = row_weights.defined() ? pointer<T>(row_weights) : nullptr;
+      T* log_sum = pointer<T>(log_sums);
+      parallel(p.n, exp_work * p.n * p.classes, 1,
+               [=, &p](int64_t begin, int64_t end) { cross_entropy_rows(p, begin, end, loss, row_weight, log_sum); });
     });
   });
 }
 
+// out[j] = scale * row_weight * softmax(x)[j].
 template <bool accumulate, class T>
-void cross_entropy_slopes(const T* x, int64_t begin, int64_t end, T log_sum, T scale, T* out) {
+void cross_entropy_slopes(const T* x, int64_t begin, int64_t end, T top, T log_sum, T scale, T row_weight, T* out) {
 #pragma omp simd
-  for (int64_t j = begin; j < end; ++j) put<accumulate>(out, j, scale * math::exp(x[j] - log_sum));
+  for (int64_t j = begin; j < end; ++j) put<accumulate>(out, j, scale * row_weight * math::exp(x[j] - top - log_sum));
 }
 
 template <bool accumulate, class T, class Label>
-void cross_entropy_backward_rows(const T* grad, bool one_grad, double scale, const T* logits, const Label* labels,
-                                 const T* log_sums, int64_t classes, int64_t begin, int64_t end, T* out) {
+void cross_entropy_backward_rows(const CrossEntropy<T, Label>& p, const T* grad, bool one_grad, double scale,
+                                 const T* log_sums, int64_t begin, int64_t end, T* out) {
   for (int64_t i = begin; i < end; ++i) {
-    const T* x = logits + i * classes;
-    T* to = out + i * classes;
+    const T* x = p.logits + i * p.classes;
+    T* to = out + i * p.classes;
+    if (p.is_ignored(i)) {
+      for (int64_t j = 0; j < p.classes && !accumulate; ++j) to[j] = 0;
+      continue;
+    }
     const T g = static_cast<T>(scale * static_cast<double>(grad[one_grad ? 0 : i]));
-    const int64_t label = labels[i];
-    const T probability = math::exp(x[label] - log_sums[i]);
-    cross_entropy_slopes<accumulate>(x, 0, label, log_sums[i], g, to);
-    put<accumulate>(to, label, g * (probability - T(1)));
-    cross_entropy_slopes<accumulate>(x, label + 1, classes, log_sums[i], g, to);
+    const int64_t label = p.labels[i];
+    const T top = log_sums[2 * i], log_sum = log_sums[2 * i + 1];
+    const T sharp = (1 - p.smoothing) * p.weight(label);
+    const T row_weight = p.log_probabilities ? T(0) : sharp + p.spread() * p.total_weight;
+    const T at_label = g * (row_weight * math::exp(x[label] - top - log_sum) - sharp);
+    cross_entropy_slopes<accumulate>(x, 0, label, top, log_sum, g, row_weight, to);
+    put<accumulate>(to, label, at_label);
+    cross_entropy_slopes<accumulate>(x, label + 1, p.classes, top, log_sum, g, row_weight, to);
+    if (p.smoothing > 0) {
+      const T even = g * p.spread();
+      for (int64_t j = 0; j < p.classes; ++j) to[j] -= even * p.weight(j);
+    }
   }
 }
 
 inline void cross_entropy_backward(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
-                                   const Tensor& log_sums, const Tensor& out, bool accumulate) {
+                                   const CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
+                                   bool accumulate) {
   if (has_16bit(logits)) {
-    return cross_entropy_backward_by_float(grad, scale, logits, labels, log_sums, out, accumulate);
+    return cross_entropy_backward_by_float(grad, scale, logits, labels, rule, log_sums, out, accumulate);
   }
   visit_wide("cross_entropy", logits.dtype(), [&]<class T>(Type<T>) {
     visit_labels(labels, [&]<class Label>(Type<Label>) {
+      const CrossEntropy<T, Label> p(logits, labels, rule);
       const T* upstream = pointer<T>(grad);
-      const T* x = pointer<T>(logits);
-      const Label* label = pointer<Label>(labels);
       const T* log_sum = pointer<T>(log_sums);
       T* to = pointer<T>(out);
-      const int64_t n = logits.shape()[0], classes = logits.shape()[1];
       const bool one_grad = grad.numel() == 1;
-      parallel(n, exp_work * n * classes, 1, [=](int64_t begin, int64_t end) {
-        if (accumulate) {
-          cross_entropy_backward_rows<true>(upstream, one_grad, scale, x, label, log_sum, classes, begin, end, to);
-        } else {
-          cross_entropy_backward_rows<false>(upstream, one_grad, scale, x, label, log_sum, classes, begin, end, to);
-        }
+      parallel(p.n, exp_work * p.n * p.classes, 1, [=, &p](int64_t begin, int64_t end) {
+        if (accumulate)
+          cross_entropy_backward_rows<true>(p, upstream, one_grad, scale, log_sum, begin, end, to);
+        else
+          cross_entropy_backward_rows<false>(p, upstream, one_grad, scale, log_sum, begin, end, to);
       });
     });
   });

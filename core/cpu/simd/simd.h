@@ -8,6 +8,7 @@
 // by_float.cpp.
 #pragma once
 
+#include "core/kernels/loss.h"
 #include "core/kernels/pool.h"
 #include "core/kernels/reduce.h"
 #include "dnn/dtype.h"
@@ -44,10 +45,12 @@ class Scratch {
 void softmax_forward_by_float(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
 void softmax_backward_by_float(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,
                                const Tensor& out, bool accumulate);
-void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels, const Tensor& losses,
-                                    const Tensor& log_sums);
+void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels,
+                                    const kernel::CrossEntropyRule& rule, const Tensor& losses,
+                                    const Tensor& row_weights, const Tensor& log_sums);
 void cross_entropy_backward_by_float(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
-                                     const Tensor& log_sums, const Tensor& out, bool accumulate);
+                                     const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
+                                     bool accumulate);
 void reduce_extremum_by_float(const Tensor& x, const kernel::ReduceShape& shape, kernel::Extremum which,
                               const Tensor& values, const Tensor& indices);
 void max_pool2d_backward_by_float(const kernel::PoolProblem& p, const Tensor& grad_output, const Tensor& winners,
