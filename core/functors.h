@@ -75,6 +75,23 @@ struct Abs {
   }
 };
 
+// The nearest number in [low, high]; the derivative is 1 at both ends.
+struct Clamp {
+  static constexpr const char* name = "clamp";
+  static constexpr Saves saves = Saves::input;
+  static constexpr bool floating_only = false;
+  double low = 0;
+  double high = 0;
+  template <class T>
+  DNN_HD T forward(T x) const {
+    return x < math::number<T>(low) ? math::number<T>(low) : x > math::number<T>(high) ? math::number<T>(high) : x;
+  }
+  template <class T>
+  DNN_HD T derivative(T x, T) const {
+    return x >= math::number<T>(low) && x <= math::number<T>(high) ? T(1) : T(0);
+  }
+};
+
 struct Exp {
   static constexpr const char* name = "exp";
   static constexpr Saves saves = Saves::output;
@@ -329,7 +346,8 @@ void for_each(List<Ts...>, Visit&& visit) {
   (visit(Ts{}), ...);
 }
 
-using Unary = List<Affine, DivideBy, Reciprocal, Abs, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh, Silu, HuberLoss>;
+using Unary =
+    List<Affine, DivideBy, Reciprocal, Abs, Clamp, Exp, Log, Sqrt, Square, Relu, Sigmoid, Tanh, Silu, HuberLoss>;
 using Binary = List<Add, Sub, Mul, Div, BceWithLogits, KlDivergence>;
 
 }  // namespace dnn::functor

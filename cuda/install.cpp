@@ -79,6 +79,8 @@ void install() {
   fill_slot(kernel::avg_pool2d_backward, avg_pool2d_backward);
   fill_slot(kernel::sgd_update, sgd_update);
   fill_slot(kernel::adam_update, adam_update);
+  fill_slot(kernel::rmsprop_update, rmsprop_update);
+  fill_slot(kernel::adagrad_update, adagrad_update);
 }
 
 }  // namespace dnn::cuda

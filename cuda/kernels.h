@@ -71,5 +71,10 @@ void sgd_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>
                 const std::vector<Tensor>& velocities, const SgdUpdate& options);
 void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                  const std::vector<Tensor>& means, const std::vector<Tensor>& squares, const AdamUpdate& options);
+void rmsprop_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                    const std::vector<Tensor>& squares, const std::vector<Tensor>& means,
+                    const std::vector<Tensor>& velocities, const RmspropUpdate& options);
+void adagrad_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                    const std::vector<Tensor>& sums, const AdagradUpdate& options);
 
 }  // namespace dnn::cuda

@@ -19,7 +19,7 @@ inline constexpr int64_t chunk_elements = 4096;
 struct OptimizerEntry {
   void* parameter = nullptr;
   const void* gradient = nullptr;
-  void* states[2] = {};  // null when the rule has none
+  void* states[3] = {};  // null when the rule has none
   int64_t n = 0;
   int64_t type = 0;  // DType
 };
@@ -41,7 +41,7 @@ struct SgdRule {
   bool first_step, nesterov;
 
   template <class C>
-  __device__ C operator()(C p, C g, C& velocity, C&) const {
+  __device__ C operator()(C p, C g, C& velocity, C&, C&) const {
     g += static_cast<C>(decay) * p;
     if (momentum == 0) return p - static_cast<C>(lr) * g;
     velocity = first_step ? g : static_cast<C>(momentum) * velocity + static_cast<C>(fresh) * g;
@@ -57,12 +57,41 @@ struct AdamRule {
   double fresh1, beta2, fresh2, eps;
 
   template <class C>
-  __device__ C operator()(C p, C g, C& mean, C& square) const {
+  __device__ C operator()(C p, C g, C& mean, C& square, C&) const {
     g += static_cast<C>(decay) * p;
     mean += static_cast<C>(fresh1) * (g - mean);
     square = static_cast<C>(beta2) * square + static_cast<C>(fresh2) * g * g;
     const C root = math::sqrt(square) / static_cast<C>(root_correction);
     return static_cast<C>(shrink) * p - static_cast<C>(rate) * mean / (root + static_cast<C>(eps));
+  }
+};
+
+struct RmspropRule {
+  double lr, alpha, fresh, eps, decay, momentum;
+  bool centered;
+
+  template <class C>
+  __device__ C operator()(C p, C g, C& square, C& mean, C& velocity) const {
+    g += static_cast<C>(decay) * p;
+    square = static_cast<C>(alpha) * square + static_cast<C>(fresh) * g * g;
+    C variance = square;
+    if (centered) {
+      mean += static_cast<C>(fresh) * (g - mean);
+      variance -= mean * mean;
+    }
+    velocity = static_cast<C>(momentum) * velocity + g / (math::sqrt(variance) + static_cast<C>(eps));
+    return p - static_cast<C>(lr) * velocity;
+  }
+};
+
+struct AdagradRule {
+  double lr, eps, decay, initial_sum;
+
+  template <class C>
+  __device__ C operator()(C p, C g, C& sum, C&, C&) const {
+    g += static_cast<C>(decay) * p;
+    sum += static_cast<C>(initial_sum) + g * g;
+    return p - static_cast<C>(lr) * g / (math::sqrt(sum) + static_cast<C>(eps));
   }
 };
 
@@ -73,24 +102,26 @@ __device__ void update_chunk(const Rule& rule, const OptimizerEntry& entry, int6
   using C = Compute<T>;
   T* parameter = static_cast<T*>(entry.parameter) + begin;
   const T* gradient = static_cast<const T*>(entry.gradient) + begin;
-  T* states[2];
-  for (int s = 0; s < 2; ++s)
+  T* states[3];
+  for (int s = 0; s < 3; ++s)
     states[s] = entry.states[s] == nullptr ? nullptr : static_cast<T*>(entry.states[s]) + begin;
   const int64_t n = entry.n - begin < chunk_elements ? entry.n - begin : chunk_elements;
   for (int64_t i = threadIdx.x; i < pack_count<T>(n); i += blockDim.x) {
     Pack<T> p = load_vec(parameter, i, n);
     const Pack<T> g = load_vec(gradient, i, n);
-    Pack<T> s[2] = {};
-    for (int j = 0; j < 2; ++j) {
+    Pack<T> s[3] = {};
+    for (int j = 0; j < 3; ++j) {
       if (states[j] != nullptr) s[j] = load_vec<T>(states[j], i, n);
     }
     for (int k = 0; k < Pack<T>::width; ++k) {
-      C s0 = static_cast<C>(s[0].values[k]), s1 = static_cast<C>(s[1].values[k]);
-      p.values[k] = static_cast<T>(rule(static_cast<C>(p.values[k]), static_cast<C>(g.values[k]), s0, s1));
-      s[0].values[k] = static_cast<T>(s0), s[1].values[k] = static_cast<T>(s1);
+      C state[3];
+      for (int j = 0; j < 3; ++j) state[j] = static_cast<C>(s[j].values[k]);
+      p.values[k] =
+          static_cast<T>(rule(static_cast<C>(p.values[k]), static_cast<C>(g.values[k]), state[0], state[1], state[2]));
+      for (int j = 0; j < 3; ++j) s[j].values[k] = static_cast<T>(state[j]);
     }
     store_vec(parameter, i, n, p);
-    for (int j = 0; j < 2; ++j) {
+    for (int j = 0; j < 3; ++j) {
       if (states[j] != nullptr) store_vec(states[j], i, n, s[j]);
     }
   }
@@ -114,10 +145,11 @@ __global__ void optimizer_kernel(Rule rule, ChunkTable table) {
 
 namespace {
 
-// `states[s]` is empty when the rule has no such state.
+// A list of states is null when the rule has no such state.
 template <class Rule>
 void update(const Rule& rule, const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-            const std::vector<Tensor>* first, const std::vector<Tensor>* second) {
+            const std::vector<Tensor>* first = nullptr, const std::vector<Tensor>* second = nullptr,
+            const std::vector<Tensor>* third = nullptr) {
   std::vector<OptimizerEntry> entries;
   std::vector<OptimizerChunk> chunks;
   for (size_t i = 0; i < parameters.size(); ++i) {
@@ -129,7 +161,7 @@ void update(const Rule& rule, const std::vector<Tensor>& parameters, const std::
       chunks.push_back({static_cast<int64_t>(entries.size()), begin});
     entries.push_back({detail::raw(parameters[i]),
                        detail::raw(gradients[i]),
-                       {state(first), state(second)},
+                       {state(first), state(second), state(third)},
                        n,
                        static_cast<int64_t>(parameters[i].dtype())});
   }
@@ -154,7 +186,7 @@ void sgd_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>
                 const std::vector<Tensor>& velocities, const SgdUpdate& options) {
   const SgdRule rule{options.lr,           options.momentum,   1 - options.dampening,
                      options.weight_decay, options.first_step, options.nesterov};
-  update(rule, parameters, gradients, options.momentum == 0 ? nullptr : &velocities, nullptr);
+  update(rule, parameters, gradients, options.momentum == 0 ? nullptr : &velocities);
 }
 
 void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
@@ -169,6 +201,26 @@ void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor
                       .fresh2 = 1 - options.beta2,
                       .eps = options.eps};
   update(rule, parameters, gradients, &means, &squares);
+}
+
+void rmsprop_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                    const std::vector<Tensor>& squares, const std::vector<Tensor>& means,
+                    const std::vector<Tensor>& velocities, const RmspropUpdate& options) {
+  const RmspropRule rule{.lr = options.lr,
+                         .alpha = options.alpha,
+                         .fresh = 1 - options.alpha,
+                         .eps = options.eps,
+                         .decay = options.weight_decay,
+                         .momentum = options.momentum,
+                         .centered = options.centered};
+  update(rule, parameters, gradients, &squares, options.centered ? &means : nullptr,
+         options.momentum == 0 ? nullptr : &velocities);
+}
+
+void adagrad_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                    const std::vector<Tensor>& sums, const AdagradUpdate& options) {
+  const AdagradRule rule{options.lr, options.eps, options.weight_decay, options.initial_sum};
+  update(rule, parameters, gradients, &sums);
 }
 
 }  // namespace dnn::cuda

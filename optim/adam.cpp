@@ -1,4 +1,4 @@
-// Adam.
+// Adam and AdamW.
 #include "dnn/optim/adam.h"
 
 #include <cmath>
@@ -8,23 +8,42 @@
 
 namespace dnn {
 
-Adam::Adam(std::vector<Tensor> parameters, const AdamOptions& options)
-    : Optimizer("adam", std::move(parameters), options.lr, {"mean", "square"}), options_(options) {
-  check_option(options.beta1 >= 0 && options.beta1 < 1, "beta1", options.beta1, "a number in [0, 1)");
-  check_option(options.beta2 >= 0 && options.beta2 < 1, "beta2", options.beta2, "a number in [0, 1)");
-  check_option(std::isfinite(options.eps) && options.eps >= 0, "eps", options.eps, "a finite number, at least 0");
-  check_option(std::isfinite(options.weight_decay) && options.weight_decay >= 0, "weight_decay", options.weight_decay,
-               "a finite number, at least 0");
+namespace {
+
+std::vector<ParameterGroup<AdamOptions>> as_adam(const std::vector<ParameterGroup<AdamWOptions>>& groups) {
+  std::vector<ParameterGroup<AdamOptions>> result;
+  for (const auto& [parameters, o] : groups)
+    result.push_back({parameters, {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay}});
+  return result;
+}
+
+}  // namespace
+
+Adam::Adam(const char* name, const std::vector<ParameterGroup<AdamOptions>>& groups, bool decoupled)
+    : Optimizer(name, detail::parameters_of(groups), detail::rates_of(groups), {"mean", "square"}),
+      options_(detail::options_of(groups)),
+      decoupled_(decoupled) {
+  for (const AdamOptions& o : options_) {
+    check_option(o.beta1 >= 0 && o.beta1 < 1, "beta1", o.beta1, "a number in [0, 1)");
+    check_option(o.beta2 >= 0 && o.beta2 < 1, "beta2", o.beta2, "a number in [0, 1)");
+    check_option(std::isfinite(o.eps) && o.eps >= 0, "eps", o.eps, "a finite number, at least 0");
+    check_option(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "weight_decay", o.weight_decay,
+                 "a finite number, at least 0");
+  }
 }
 
 void Adam::update(const UpdateList& list) {
+  const AdamOptions& o = options_[list.group];
   adam_update_(list.parameters, list.gradients, list.states[0], list.states[1],
-               {.lr = lr(),
-                .beta1 = options_.beta1,
-                .beta2 = options_.beta2,
-                .eps = options_.eps,
-                .weight_decay = options_.weight_decay,
+               {.lr = lr(list.group),
+                .beta1 = o.beta1,
+                .beta2 = o.beta2,
+                .eps = o.eps,
+                .weight_decay = o.weight_decay,
+                .decoupled_decay = decoupled_,
                 .step = list.step});
 }
+
+AdamW::AdamW(const std::vector<ParameterGroup<AdamWOptions>>& groups) : Adam("adamw", as_adam(groups), true) {}
 
 }  // namespace dnn

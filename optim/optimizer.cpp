@@ -22,8 +22,15 @@ std::string key(size_t parameter, const std::string& what) { return fmt::format(
 
 Optimizer::~Optimizer() = default;
 
-Optimizer::Optimizer(std::string name, std::vector<Tensor> parameters, double lr, std::vector<std::string> state_names)
-    : name_(std::move(name)), parameters_(std::move(parameters)), state_names_(std::move(state_names)) {
+Optimizer::Optimizer(std::string name, const std::vector<std::vector<Tensor>>& groups, const std::vector<double>& rates,
+                     std::vector<std::string> state_names)
+    : name_(std::move(name)), rates_(rates), state_names_(std::move(state_names)) {
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g].empty() && groups.size() > 1)
+      throw ArgumentError(fmt::format("{}: group {} has no parameters, expected at least one", name_, g));
+    parameters_.insert(parameters_.end(), groups[g].begin(), groups[g].end());
+    group_of_.resize(parameters_.size(), g);
+  }
   if (parameters_.empty())
     throw ArgumentError(fmt::format("{}: there are no parameters, expected at least one", name_));
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -38,12 +45,40 @@ Optimizer::Optimizer(std::string name, std::vector<Tensor> parameters, double lr
       fail("is in the list twice, expected each once");
   }
   states_.resize(parameters_.size());
-  set_lr(lr);
+  for (const double rate : rates_) check_rate("lr", rate);
+}
+
+void Optimizer::check_rate(const char* what, double value) const {
+  check_option(std::isfinite(value) && value >= 0, what, value, "a finite number, at least 0");
+}
+
+void Optimizer::check_group(size_t group) const {
+  if (group >= rates_.size())
+    throw IndexError(fmt::format("{}: there is no group {}, expected 0 to {}", name_, group, rates_.size() - 1));
+}
+
+double Optimizer::lr(size_t group) const {
+  check_group(group);
+  return rates_[group] * factor_;
 }
 
 void Optimizer::set_lr(double lr) {
-  check_option(std::isfinite(lr) && lr >= 0, "lr", lr, "a finite number, at least 0");
-  lr_ = lr;
+  check_rate("lr", lr);
+  std::fill(rates_.begin(), rates_.end(), lr);
+  factor_ = 1;
+}
+
+void Optimizer::set_lr(size_t group, double lr) {
+  check_group(group);
+  check_rate("lr", lr);
+  for (double& rate : rates_) rate *= factor_;
+  factor_ = 1;
+  rates_[group] = lr;
+}
+
+void Optimizer::scale_lr(double factor) {
+  check_rate("factor of the lr", factor);
+  factor_ = factor;
 }
 
 void Optimizer::check_option(bool ok, const char* option, double value, const char* expected) const {
@@ -60,19 +95,20 @@ void Optimizer::prepare(State& state, const Tensor& parameter) const {
 void Optimizer::step() {
   NoGrad no_grad;
   // Parameters differ in their step when some got their first gradient later than others; in most nets none do.
-  std::map<int64_t, UpdateList> lists;
+  std::map<std::pair<size_t, int64_t>, UpdateList> lists;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!parameters_[i].has_grad()) continue;
     State& state = states_[i];
     prepare(state, parameters_[i]);
-    UpdateList& list = lists[state.step + 1];
+    UpdateList& list = lists[{group_of_[i], state.step + 1}];
     list.step = state.step + 1;
+    list.group = group_of_[i];
     list.parameters.push_back(parameters_[i]);
     list.gradients.push_back(parameters_[i].grad());
     list.states.resize(state_names_.size());
     for (size_t k = 0; k < state_names_.size(); ++k) list.states[k].push_back(state.tensors[k]);
   }
-  for (const auto& [step, list] : lists) update(list);
+  for (const auto& [key, list] : lists) update(list);
   for (size_t i = 0; i < parameters_.size(); ++i) states_[i].step += parameters_[i].has_grad() ? 1 : 0;
 }
 
@@ -82,7 +118,8 @@ void Optimizer::zero_grad() {
 
 StateDict Optimizer::state_dict() const {
   StateDict result;
-  result.insert("lr", full({}, lr_, {.dtype = DType::float64}));
+  const Tensor rates = from_values(rates_, {static_cast<int64_t>(rates_.size())});
+  result.insert("lr", rates_.size() == 1 ? rates.reshape({}) : rates);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const State& state = states_[i];
     if (state.step == 0) continue;
@@ -103,8 +140,9 @@ void Optimizer::load_state_dict(const StateDict& state) {
     taken.insert(name);
     return *tensor;
   };
-  const double lr = take("lr", {}).item();
-  check_option(std::isfinite(lr) && lr >= 0, "lr of the state", lr, "a finite number, at least 0");
+  const Shape rates_shape = rates_.size() == 1 ? Shape{} : Shape{static_cast<int64_t>(rates_.size())};
+  const std::vector<double> rates = take("lr", rates_shape).to(DType::float64).to_vector<double>();
+  for (const double rate : rates) check_rate("lr of the state", rate);
   std::vector<State> loaded(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!state.contains(key(i, "step"))) continue;
@@ -131,7 +169,8 @@ void Optimizer::load_state_dict(const StateDict& state) {
         states_[i].tensors[k].zero_();
     }
   }
-  lr_ = lr;
+  rates_ = rates;
+  factor_ = 1;
 }
 
 }  // namespace dnn

@@ -8,29 +8,41 @@
 
 namespace dnn {
 
-SGD::SGD(std::vector<Tensor> parameters, const SgdOptions& options)
-    : Optimizer("sgd", std::move(parameters), options.lr,
-                options.momentum != 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{}),
-      options_(options) {
-  const auto check = [this](const char* name, double value) {
-    check_option(std::isfinite(value) && value >= 0, name, value, "a finite number, at least 0");
-  };
-  check("momentum", options.momentum);
-  check("weight_decay", options.weight_decay);
-  check_option(std::isfinite(options.dampening), "dampening", options.dampening, "a finite number");
-  if (options.nesterov) {
-    check_option(options.momentum > 0, "momentum", options.momentum, "a positive number for nesterov");
-    check_option(options.dampening == 0, "dampening", options.dampening, "0 for nesterov");
+namespace {
+
+// Without momentum in any group there is nothing to remember.
+std::vector<std::string> state_names(const std::vector<ParameterGroup<SgdOptions>>& groups) {
+  for (const auto& group : groups)
+    if (group.options.momentum != 0) return {"velocity"};
+  return {};
+}
+
+}  // namespace
+
+SGD::SGD(const std::vector<ParameterGroup<SgdOptions>>& groups)
+    : Optimizer("sgd", detail::parameters_of(groups), detail::rates_of(groups), state_names(groups)),
+      options_(detail::options_of(groups)) {
+  for (const SgdOptions& o : options_) {
+    const auto check = [this](const char* name, double value) {
+      check_option(std::isfinite(value) && value >= 0, name, value, "a finite number, at least 0");
+    };
+    check("momentum", o.momentum);
+    check("weight_decay", o.weight_decay);
+    check_option(std::isfinite(o.dampening), "dampening", o.dampening, "a finite number");
+    if (!o.nesterov) continue;
+    check_option(o.momentum > 0, "momentum", o.momentum, "a positive number for nesterov");
+    check_option(o.dampening == 0, "dampening", o.dampening, "0 for nesterov");
   }
 }
 
 void SGD::update(const UpdateList& list) {
+  const SgdOptions& o = options_[list.group];
   sgd_update_(list.parameters, list.gradients, list.states.empty() ? std::vector<Tensor>{} : list.states[0],
-              {.lr = lr(),
-               .momentum = options_.momentum,
-               .dampening = options_.dampening,
-               .weight_decay = options_.weight_decay,
-               .nesterov = options_.nesterov,
+              {.lr = lr(list.group),
+               .momentum = o.momentum,
+               .dampening = o.dampening,
+               .weight_decay = o.weight_decay,
+               .nesterov = o.nesterov,
                .first_step = list.step == 1});
 }
 

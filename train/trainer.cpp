@@ -18,16 +18,15 @@ namespace {
 // While it lives, the learning rate is scaled. Everybody else, checkpoints too, sees the rate that was asked for.
 class ScaledLearningRate {
  public:
-  ScaledLearningRate(Optimizer& optimizer, double factor) : optimizer_(optimizer), before_(optimizer.lr()) {
-    optimizer_.set_lr(before_ * factor);
+  ScaledLearningRate(Optimizer& optimizer, double factor) : optimizer_(optimizer) {
+    optimizer_.scale_lr(factor);
   }
-  ~ScaledLearningRate() { optimizer_.set_lr(before_); }
+  ~ScaledLearningRate() { optimizer_.scale_lr(1); }
   ScaledLearningRate(const ScaledLearningRate&) = delete;
   ScaledLearningRate& operator=(const ScaledLearningRate&) = delete;
 
  private:
   Optimizer& optimizer_;
-  double before_;
 };
 
 // The samples of an epoch.

@@ -20,12 +20,14 @@ void check_list(const char* where, const char* name, const List& parameters, con
     detail::check_same_device(where, {{"parameter", &p}, {name, &t}});
     if (!t.defined()) throw ArgumentError(fmt::format("{}: entry {} of {} is undefined", where, i, name));
     if (t.shape() != p.shape())
-      throw ShapeError(fmt::format("{}: entry {} of {} has shape {}, its parameter {}", where, i, name, t.shape(), p.shape()));
+      throw ShapeError(
+          fmt::format("{}: entry {} of {} has shape {}, its parameter {}", where, i, name, t.shape(), p.shape()));
     if (t.dtype() != p.dtype())
       throw DTypeError(fmt::format("{}: entry {} of {} is {}, its parameter {}", where, i, name, t.dtype(), p.dtype()));
     if (!t.is_contiguous())
-      throw ArgumentError(fmt::format("{}: entry {} of {} has gaps between its elements, expected it contiguous (shape {})",
-                                      where, i, name, t.shape()));
+      throw ArgumentError(
+          fmt::format("{}: entry {} of {} has gaps between its elements, expected it contiguous (shape {})", where, i,
+                      name, t.shape()));
     detail::make_plain(t);
   }
 }
@@ -64,6 +66,27 @@ void adam_update_(const List& parameters, const List& gradients, const List& mea
   if (parameters.empty()) return;
   kernel::adam_update[parameters.front().device()](parameters, gradients, means, squares, options);
   changed(parameters), changed(means), changed(squares);
+}
+
+void rmsprop_update_(const List& parameters, const List& gradients, const List& squares, const List& means,
+                     const List& velocities, const RmspropUpdate& options) {
+  check_parameters("rmsprop_update_", parameters);
+  check_list("rmsprop_update_", "gradients", parameters, gradients);
+  check_list("rmsprop_update_", "squares", parameters, squares);
+  if (options.centered) check_list("rmsprop_update_", "means", parameters, means);
+  if (options.momentum != 0) check_list("rmsprop_update_", "velocities", parameters, velocities);
+  if (parameters.empty()) return;
+  kernel::rmsprop_update[parameters.front().device()](parameters, gradients, squares, means, velocities, options);
+  changed(parameters), changed(squares), changed(means), changed(velocities);
+}
+
+void adagrad_update_(const List& parameters, const List& gradients, const List& sums, const AdagradUpdate& options) {
+  check_parameters("adagrad_update_", parameters);
+  check_list("adagrad_update_", "gradients", parameters, gradients);
+  check_list("adagrad_update_", "sums", parameters, sums);
+  if (parameters.empty()) return;
+  kernel::adagrad_update[parameters.front().device()](parameters, gradients, sums, options);
+  changed(parameters), changed(sums);
 }
 
 }  // namespace dnn

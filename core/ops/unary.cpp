@@ -1,14 +1,40 @@
 // Element-wise operations of one tensor: a line each over one shared body.
 #include "dnn/ops/unary.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/ops/elementwise.h"
 
 namespace dnn {
 
 using detail::unary;
 
+namespace {
+
+// The smallest and the largest number of a type that a double holds as well.
+std::pair<double, double> limits(DType type) {
+  switch (type) {
+    case DType::int64: return {-0x1p63, 0x1.fffffffffffffp62};
+    case DType::int32: return {-0x1p31, 0x1p31 - 1};
+    case DType::uint8: return {0, 255};
+    default: return {-INFINITY, INFINITY};
+  }
+}
+
+}  // namespace
+
 Tensor neg(const Tensor& x) { return unary(functor::Affine{.scale = -1}, x, "neg"); }
 Tensor abs(const Tensor& x) { return unary(functor::Abs{}, x); }
+Tensor clamp(const Tensor& x, double low, double high) {
+  if (!(low <= high))
+    throw ArgumentError(fmt::format("clamp: the limits are {} and {}, expected low <= high", low, high));
+  const auto [lowest, highest] = x.defined() ? limits(x.dtype()) : limits(DType::float32);
+  const double from = std::clamp(low, lowest, highest), to = std::clamp(high, lowest, highest);
+  const bool whole = from == std::floor(from) && to == std::floor(to);
+  return unary(functor::Clamp{.low = from, .high = to},
+               x.defined() && !is_floating(x.dtype()) && !whole ? x.to(DType::float32) : x);
+}
 Tensor exp(const Tensor& x) { return unary(functor::Exp{}, x); }
 Tensor log(const Tensor& x) { return unary(functor::Log{}, x); }
 Tensor sqrt(const Tensor& x) { return unary(functor::Sqrt{}, x); }

@@ -238,6 +238,13 @@ TEST(Errors, UpdateRules) {
                "sgd_update_: 0 velocities for 1 parameters, expected one each");
   EXPECT_ERROR(adam_update_({p}, {g}, {g, g}, {g}, {}), ArgumentError,
                "adam_update_: 2 means for 1 parameters, expected one each");
+  EXPECT_ERROR(rmsprop_update_({p}, {g}, {g}, {}, {}, {.centered = true}), ArgumentError,
+               "rmsprop_update_: 0 means for 1 parameters, expected one each");
+  EXPECT_ERROR(rmsprop_update_({p}, {g}, {g}, {}, {}, {.momentum = 0.5}), ArgumentError,
+               "rmsprop_update_: 0 velocities for 1 parameters, expected one each");
+  EXPECT_ERROR(adagrad_update_({p}, {g}, {}, {}), ArgumentError,
+               "adagrad_update_: 0 sums for 1 parameters, expected one each");
+  EXPECT_ERROR(clamp(p, 1, 0), ArgumentError, "clamp: the limits are 1 and 0, expected low <= high");
   EXPECT_ERROR(sgd_update_({p}, {Tensor()}, {}, {}), ArgumentError, "sgd_update_: entry 0 of gradients is undefined");
   EXPECT_ERROR(sgd_update_({Tensor()}, {g}, {}, {}), ArgumentError,
                "sgd_update_: parameter is undefined, expected a tensor");

@@ -110,6 +110,67 @@ Sample adam(const std::string& label, const AdamUpdate& o) {
               }};
 }
 
+Sample rmsprop(const std::string& label, const RmspropUpdate& o) {
+  return {.label = label,
+          .inputs = lists(5, true),
+          .function =
+              [=](const Args& x) {
+                // The squares come last: they are positive, and large enough for the square of any mean.
+                const auto parameters = copies(x, 0), gradients = copies(x, 1), means = copies(x, 2),
+                           velocities = copies(x, 3), squares = copies(x, 4);
+                for (const Tensor& s : squares) Tensor(s).add_(4);
+                rmsprop_update_(parameters, gradients, squares, means, velocities, o);
+                return joined({parameters, squares, means, velocities});
+              },
+          .reference =
+              [=](const std::vector<Array>& x) {
+                const size_t n = shapes.size();
+                std::vector<Array> parameters, squares, means, velocities;
+                for (size_t i = 0; i < n; ++i) {
+                  Array p = x[i], g = x[n + i], m = x[2 * n + i], v = x[3 * n + i], s = x[4 * n + i];
+                  for (int64_t k = 0; k < p.size(); ++k) {
+                    const double d = g[k] + o.weight_decay * p[k];
+                    s[k] = o.alpha * (s[k] + 4) + (1 - o.alpha) * d * d;
+                    if (o.centered) m[k] = o.alpha * m[k] + (1 - o.alpha) * d;
+                    double step = d / (std::sqrt(s[k] - (o.centered ? m[k] * m[k] : 0)) + o.eps);
+                    if (o.momentum != 0) step = v[k] = o.momentum * v[k] + step;
+                    p[k] -= o.lr * step;
+                  }
+                  parameters.push_back(p), squares.push_back(s), means.push_back(m), velocities.push_back(v);
+                }
+                for (const auto& list : {squares, means, velocities})
+                  parameters.insert(parameters.end(), list.begin(), list.end());
+                return joined(parameters);
+              }};
+}
+
+Sample adagrad(const std::string& label, const AdagradUpdate& o) {
+  return {.label = label,
+          .inputs = lists(3, true),
+          .function =
+              [=](const Args& x) {
+                const auto parameters = copies(x, 0), gradients = copies(x, 1), sums = copies(x, 2);
+                adagrad_update_(parameters, gradients, sums, o);
+                return joined({parameters, sums});
+              },
+          .reference =
+              [=](const std::vector<Array>& x) {
+                const size_t n = shapes.size();
+                std::vector<Array> parameters, sums;
+                for (size_t i = 0; i < n; ++i) {
+                  Array p = x[i], g = x[n + i], s = x[2 * n + i];
+                  for (int64_t k = 0; k < p.size(); ++k) {
+                    const double d = g[k] + o.weight_decay * p[k];
+                    s[k] += o.initial_sum + d * d;
+                    p[k] -= o.lr * d / (std::sqrt(s[k]) + o.eps);
+                  }
+                  parameters.push_back(p), sums.push_back(s);
+                }
+                parameters.insert(parameters.end(), sums.begin(), sums.end());
+                return joined(parameters);
+              }};
+}
+
 Row sgd_row() {
   Row row{.operation = "sgd_update_"};
   row.sample(sgd("plain", {.lr = 0.1}))
@@ -131,7 +192,24 @@ Row adam_row() {
   return row.no_gradient().without("strided", "parameters, gradients and states are contiguous").within(4, 4);
 }
 
-const Rows rows{sgd_row(), adam_row()};
+Row rmsprop_row() {
+  Row row{.operation = "rmsprop_update_"};
+  row.sample(rmsprop("plain", {.lr = 0.1}))
+      .sample(rmsprop("weight decay", {.lr = 0.1, .alpha = 0.5, .eps = 1e-3, .weight_decay = 0.1}))
+      .sample(rmsprop("momentum", {.lr = 0.1, .momentum = 0.9}))
+      .sample(rmsprop("centered", {.lr = 0.1, .alpha = 0.5, .centered = true}))
+      .sample(rmsprop("centered, momentum", {.lr = 0.1, .alpha = 0.5, .momentum = 0.5, .centered = true}));
+  return row.no_gradient().without("strided", "parameters, gradients and states are contiguous").within(4, 4);
+}
+
+Row adagrad_row() {
+  Row row{.operation = "adagrad_update_"};
+  row.sample(adagrad("plain", {.lr = 0.1}))
+      .sample(adagrad("first step", {.lr = 0.1, .eps = 1e-3, .weight_decay = 0.1, .initial_sum = 0.5}));
+  return row.no_gradient().without("strided", "parameters, gradients and states are contiguous").within(4, 4);
+}
+
+const Rows rows{sgd_row(), adam_row(), rmsprop_row(), adagrad_row()};
 
 }  // namespace
 }  // namespace dnn::test

@@ -1,6 +1,7 @@
 // The element-wise operations of one tensor.
 #include "dnn/ops/unary.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "dnn/ops/binary.h"
@@ -19,6 +20,10 @@ const Rows rows{
     unary(
         "abs", [](const Tensor& x) { return abs(x); }, [](double x) { return std::abs(x); })
         .with_integers()
+        .transparent(),
+    unary(
+        "clamp", [](const Tensor& x) { return clamp(x, -1, 1.5); },
+        [](double x) { return std::min(std::max(x, -1.0), 1.5); })
         .transparent(),
     unary(
         "exp", [](const Tensor& x) { return exp(x); }, [](double x) { return std::exp(x); })

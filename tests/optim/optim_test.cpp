@@ -36,7 +36,7 @@ List gradient(const List& weights, int t) {
 
 // One element of PyTorch's update: changes weight and state, given gradient and step from 1.
 struct Reference {
-  double state1 = 0, state2 = 0;
+  double state1 = 0, state2 = 0, state3 = 0;
 };
 using Formula = std::function<double(double weight, double gradient, int step, Reference& state)>;
 
@@ -59,6 +59,32 @@ Formula adam(const AdamOptions& o) {
     const double mean = state.state1 / (1 - std::pow(o.beta1, step));
     const double square = state.state2 / (1 - std::pow(o.beta2, step));
     return weight - o.lr * mean / (std::sqrt(square) + o.eps);
+  };
+}
+
+Formula adamw(const AdamWOptions& o) {
+  return [o](double weight, double gradient, int step, Reference& state) {
+    const Formula plain = adam({.lr = o.lr, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps});
+    return plain(weight, gradient, step, state) - o.lr * o.weight_decay * weight;
+  };
+}
+
+Formula rmsprop(const RmspropOptions& o) {
+  return [o](double weight, double gradient, int, Reference& state) {
+    gradient += o.weight_decay * weight;
+    state.state1 = o.alpha * state.state1 + (1 - o.alpha) * gradient * gradient;
+    state.state2 = o.alpha * state.state2 + (1 - o.alpha) * gradient;
+    const double variance = state.state1 - (o.centered ? state.state2 * state.state2 : 0);
+    state.state3 = o.momentum * state.state3 + gradient / (std::sqrt(variance) + o.eps);
+    return weight - o.lr * state.state3;
+  };
+}
+
+Formula adagrad(const AdagradOptions& o) {
+  return [o](double weight, double gradient, int step, Reference& state) {
+    gradient += o.weight_decay * weight;
+    state.state1 += (step == 1 ? o.initial_sum : 0) + gradient * gradient;
+    return weight - o.lr / (1 + (step - 1) * o.lr_decay) * gradient / (std::sqrt(state.state1) + o.eps);
   };
 }
 
@@ -99,6 +125,31 @@ void expect_adam(const AdamOptions& options) {
   const auto make = [&](std::vector<Tensor> list) { return std::make_unique<Adam>(std::move(list), options); };
   expect_trajectory(make, adam(options), DType::float64, 1e-13);
   expect_trajectory(make, adam(options), DType::float32, 2e-6);
+}
+
+template <class Optim, class Options>
+void expect_follows(const Options& options, const Formula& formula) {
+  const auto make = [&](std::vector<Tensor> list) { return std::make_unique<Optim>(std::move(list), options); };
+  expect_trajectory(make, formula, DType::float64, 1e-12);
+  expect_trajectory(make, formula, DType::float32, 4e-6);
+}
+
+TEST(AdamW, FollowsTheFormula) {
+  for (const AdamWOptions& o : {AdamWOptions{}, AdamWOptions{.lr = 0.1, .beta1 = 0.5, .weight_decay = 0.2}})
+    expect_follows<AdamW>(o, adamw(o));
+}
+
+TEST(RMSprop, FollowsTheFormula) {
+  for (const RmspropOptions& o :
+       {RmspropOptions{}, RmspropOptions{.alpha = 0.9, .eps = 1e-3, .weight_decay = 0.01},
+        RmspropOptions{.momentum = 0.9}, RmspropOptions{.eps = 1e-2, .momentum = 0.5, .centered = true}})
+    expect_follows<RMSprop>(o, rmsprop(o));
+}
+
+TEST(Adagrad, FollowsTheFormula) {
+  for (const AdagradOptions& o :
+       {AdagradOptions{}, AdagradOptions{.lr = 0.1, .lr_decay = 0.01, .weight_decay = 0.01, .initial_sum = 0.5}})
+    expect_follows<Adagrad>(o, adagrad(o));
 }
 
 TEST(SGD, FollowsTheFormula) {

@@ -19,7 +19,7 @@ namespace dnn::test {
 namespace {
 
 constexpr uint64_t upstream_stream = 99, parameter_stream = 1000;
-constexpr double forward_tolerance = 1e-5, double_tolerance = 1e-8;
+constexpr double forward_tolerance = 1e-6, double_tolerance = 1e-8;
 
 struct Listed {
   std::string script;

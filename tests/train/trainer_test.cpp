@@ -384,7 +384,7 @@ TEST(Trainer, ReportsWhatDoesNotFit) {
         fit(zeros({2, 2}), zeros({2, 2}, {.dtype = DType::int64}));
       },
       ThrowsMessage<ShapeError>(HasSubstr("[2, 2]")));
-  EXPECT_THROW(fit(zeros({2, 2}), zeros({2})), DTypeError);
+  EXPECT_THROW(fit(zeros({2, 2}), zeros({2})), ShapeError);
   EXPECT_THROW(fit(zeros({0, 2}), zeros({0}, {.dtype = DType::int64})), ArgumentError);  // no data
   EXPECT_EQ(numbers(net.state_dict()), before);
 }

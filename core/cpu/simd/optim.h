@@ -108,9 +108,77 @@ inline void adam_update(const std::vector<Tensor>& parameters, const std::vector
   });
 }
 
+template <class T>
+void rmsprop_part(T* parameter, const T* gradient, T* square, T* mean, T* velocity, const RmspropUpdate& options,
+                  int64_t begin, int64_t end) {
+  using C = Compute<T>;
+  const C lr = static_cast<C>(options.lr), decay = static_cast<C>(options.weight_decay);
+  const C alpha = static_cast<C>(options.alpha), fresh = static_cast<C>(1 - options.alpha);
+  const C eps = static_cast<C>(options.eps), momentum = static_cast<C>(options.momentum);
+  const bool centered = options.centered, keeps_velocity = options.momentum != 0;
+#pragma omp simd
+  for (int64_t i = begin; i < end; ++i) {
+    const C p = load(parameter, i);
+    const C g = load(gradient, i) + decay * p;
+    const C s = alpha * load(square, i) + fresh * g * g;
+    store(square, i, s);
+    C variance = s;
+    if (centered) {
+      const C m = load(mean, i) + fresh * (g - load(mean, i));
+      store(mean, i, m);
+      variance = s - m * m;
+    }
+    C change = g / (math::sqrt(variance) + eps);
+    if (keeps_velocity) {
+      change += momentum * load(velocity, i);
+      store(velocity, i, change);
+    }
+    store(parameter, i, p - lr * change);
+  }
+}
+
+inline void rmsprop_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                           const std::vector<Tensor>& squares, const std::vector<Tensor>& means,
+                           const std::vector<Tensor>& velocities, const RmspropUpdate& options) {
+  parallel_tensors(parameters, [&](size_t k, int64_t begin, int64_t end) {
+    visit_floating("rmsprop_update", parameters[k].dtype(), [&]<class T>(Type<T>) {
+      T* mean = options.centered ? pointer<T>(means[k]) : nullptr;
+      T* velocity = options.momentum == 0 ? nullptr : pointer<T>(velocities[k]);
+      rmsprop_part(pointer<T>(parameters[k]), pointer<T>(gradients[k]), pointer<T>(squares[k]), mean, velocity, options,
+                   begin, end);
+    });
+  });
+}
+
+template <class T>
+void adagrad_part(T* parameter, const T* gradient, T* sum, const AdagradUpdate& options, int64_t begin, int64_t end) {
+  using C = Compute<T>;
+  const C lr = static_cast<C>(options.lr), decay = static_cast<C>(options.weight_decay);
+  const C eps = static_cast<C>(options.eps), initial = static_cast<C>(options.initial_sum);
+#pragma omp simd
+  for (int64_t i = begin; i < end; ++i) {
+    const C p = load(parameter, i);
+    const C g = load(gradient, i) + decay * p;
+    const C s = load(sum, i) + initial + g * g;
+    store(sum, i, s);
+    store(parameter, i, p - lr * g / (math::sqrt(s) + eps));
+  }
+}
+
+inline void adagrad_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                           const std::vector<Tensor>& sums, const AdagradUpdate& options) {
+  parallel_tensors(parameters, [&](size_t k, int64_t begin, int64_t end) {
+    visit_floating("adagrad_update", parameters[k].dtype(), [&]<class T>(Type<T>) {
+      adagrad_part(pointer<T>(parameters[k]), pointer<T>(gradients[k]), pointer<T>(sums[k]), options, begin, end);
+    });
+  });
+}
+
 inline void install_optim() {
   kernel::sgd_update.set(DeviceType::cpu, sgd_update);
   kernel::adam_update.set(DeviceType::cpu, adam_update);
+  kernel::rmsprop_update.set(DeviceType::cpu, rmsprop_update);
+  kernel::adagrad_update.set(DeviceType::cpu, adagrad_update);
 }
 
 }  // namespace dnn::cpu::DNN_SIMD_VARIANT

@@ -41,4 +41,32 @@ struct AdamUpdate {
 void adam_update_(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                   const std::vector<Tensor>& means, const std::vector<Tensor>& squares, const AdamUpdate& options);
 
+/// Options of `rmsprop_update_`.
+struct RmspropUpdate {
+  double lr = 0.01;         ///< Learning rate.
+  double alpha = 0.99;      ///< Decay of the mean square.
+  double eps = 1e-8;        ///< Added to the root.
+  double weight_decay = 0;  ///< Multiple of the weight added to the gradient.
+  double momentum = 0;      ///< Share of the velocity that stays.
+  bool centered = false;    ///< Take the square of the mean from the mean square.
+};
+
+/// s = alpha s + (1 - alpha) g^2;  v = momentum v + g / (sqrt(s) + eps);  p -= lr v (Tieleman & Hinton, "Lecture 6.5",
+/// 2012). `means` count when centered, `velocities` with momentum.
+void rmsprop_update_(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                     const std::vector<Tensor>& squares, const std::vector<Tensor>& means,
+                     const std::vector<Tensor>& velocities, const RmspropUpdate& options);
+
+/// Options of `adagrad_update_`.
+struct AdagradUpdate {
+  double lr = 0.01;         ///< Learning rate.
+  double eps = 1e-10;       ///< Added to the root.
+  double weight_decay = 0;  ///< Multiple of the weight added to the gradient.
+  double initial_sum = 0;   ///< Added to the sums before this update: for the first one.
+};
+
+/// s += g^2;  p -= lr g / (sqrt(s) + eps) (Duchi et al., "Adaptive subgradient methods", JMLR 2011).
+void adagrad_update_(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+                     const std::vector<Tensor>& sums, const AdagradUpdate& options);
+
 }  // namespace dnn

@@ -11,6 +11,9 @@ namespace dnn {
 Tensor neg(const Tensor& x);
 /// |x|; the derivative at 0 is 0.
 Tensor abs(const Tensor& x);
+/// The nearest number in [low, high], NaN staying NaN; the derivative is 1 at both ends. Throws ArgumentError unless low <=
+/// high; infinities leave a side open.
+Tensor clamp(const Tensor& x, double low, double high);
 /// e^x.
 Tensor exp(const Tensor& x);
 /// Natural logarithm.

@@ -4,6 +4,7 @@
 // on a GPU. A parameter takes part when a backward pass has written its gradient since `zero_grad`.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,15 @@ struct UpdateList {
   std::vector<Tensor> gradients;
   std::vector<std::vector<Tensor>> states;  ///< For each state of the optimizer the list over the parameters.
   int64_t step = 1;                         ///< Number of this update, 1 for the first; then the states are zero.
+  size_t group = 0;                         ///< The group whose options count.
+};
+
+/// Parameters with options of their own, e.g. a small learning rate for the layers that are trained already:
+/// `SGD sgd({{backbone.parameters(), {.lr = 1e-3}}, {head.parameters(), {.lr = 1e-2}}})`.
+template <class Options>
+struct ParameterGroup {
+  std::vector<Tensor> parameters;
+  Options options;  ///< All of them: nothing is taken over from other groups.
 };
 
 /// The base of all optimizers.
@@ -34,24 +44,35 @@ class Optimizer {
   /// Forgets the gradients of all parameters.
   void zero_grad();
 
-  /// The learning rate.
-  double lr() const { return lr_; }
-  /// Changes the learning rate from the next step on. Throws ArgumentError unless it is finite and not negative.
+  /// The learning rate of a group, as the next step uses it. Throws IndexError when there is no such group.
+  double lr(size_t group = 0) const;
+  /// Changes the learning rate of all groups from the next step on, and what `scale_lr` said is forgotten. Throws
+  /// ArgumentError unless it is finite and not negative.
   void set_lr(double lr);
-  /// What is optimized.
+  /// The same for one group; throws also IndexError.
+  void set_lr(size_t group, double lr);
+  /// Makes the learning rate of each group `factor` times the one that it was made with or `set_lr` gave it: how
+  /// schedules act. Throws ArgumentError unless the factor is finite and not negative.
+  void scale_lr(double factor);
+  /// Number of groups.
+  size_t groups() const { return rates_.size(); }
+  /// What is optimized, one group after the other.
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
-  /// The learning rate ("lr") and, for every parameter that was updated, its number of updates and states under its
-  /// place in the list ("3.step", "3.velocity"); shares memory with the optimizer.
+  /// The learning rates of the groups before `scale_lr` ("lr", [] for one group, else [groups]) and, for every
+  /// parameter that was updated, its number of updates and states under its place in the list ("3.step", "3.velocity");
+  /// shares memory with the optimizer.
   StateDict state_dict() const;
   /// Goes on where another optimizer of the same kind and parameters was: copies, so that states keep their addresses.
   /// Throws ArgumentError for a missing or unexpected name or a wrong shape; then nothing has changed.
   void load_state_dict(const StateDict& state);
 
  protected:
-  /// `name` is for messages; `state_names` are what each parameter needs one tensor of its shape for. Throws
-  /// ArgumentError without parameters, for an undefined, repeated or computed one, or for a bad learning rate.
-  Optimizer(std::string name, std::vector<Tensor> parameters, double lr, std::vector<std::string> state_names);
+  /// `name` is for messages, `groups` are the parameters of each group and `rates` their learning rates; `state_names`
+  /// are what each parameter needs one tensor of its shape for. Throws ArgumentError without parameters or for an empty
+  /// group, for an undefined, repeated or computed parameter, or for a bad learning rate.
+  Optimizer(std::string name, const std::vector<std::vector<Tensor>>& groups, const std::vector<double>& rates,
+            std::vector<std::string> state_names);
 
   /// Applies the formula to parameters that are at the same step.
   virtual void update(const UpdateList& list) = 0;
@@ -64,12 +85,40 @@ class Optimizer {
     std::vector<Tensor> tensors;  // one for each name, none before the first update
   };
   void prepare(State& state, const Tensor& parameter) const;
+  void check_rate(const char* what, double value) const;
+  void check_group(size_t group) const;
 
   std::string name_;
   std::vector<Tensor> parameters_;
-  double lr_ = 0;
+  std::vector<size_t> group_of_;  // of each parameter
+  std::vector<double> rates_;     // of each group, before the factor
+  double factor_ = 1;
   std::vector<std::string> state_names_;
   std::vector<State> states_;  // one for each parameter
 };
+
+namespace detail {
+
+// The two halves of groups, as the base takes them.
+template <class Options>
+std::vector<std::vector<Tensor>> parameters_of(const std::vector<ParameterGroup<Options>>& groups) {
+  std::vector<std::vector<Tensor>> lists;
+  for (const auto& group : groups) lists.push_back(group.parameters);
+  return lists;
+}
+template <class Options>
+std::vector<Options> options_of(const std::vector<ParameterGroup<Options>>& groups) {
+  std::vector<Options> options;
+  for (const auto& group : groups) options.push_back(group.options);
+  return options;
+}
+template <class Options>
+std::vector<double> rates_of(const std::vector<ParameterGroup<Options>>& groups) {
+  std::vector<double> rates;
+  for (const auto& group : groups) rates.push_back(group.options.lr);
+  return rates;
+}
+
+}  // namespace detail
 
 }  // namespace dnn

@@ -18,13 +18,16 @@ struct SgdOptions {
 class SGD : public Optimizer {
  public:
   /// Throws ArgumentError for an option out of range, or for Nesterov without momentum or with dampening.
-  SGD(std::vector<Tensor> parameters, const SgdOptions& options);
+  SGD(const std::vector<Tensor>& parameters, const SgdOptions& options)
+      : SGD(std::vector<ParameterGroup<SgdOptions>>{{parameters, options}}) {}
+  /// Groups with options of their own; throws also for an empty group.
+  explicit SGD(const std::vector<ParameterGroup<SgdOptions>>& groups);
 
  protected:
   void update(const UpdateList& list) override;
 
  private:
-  SgdOptions options_;
+  std::vector<SgdOptions> options_;  // of the groups
 };
 
 }  // namespace dnn
