@@ -1,4 +1,5 @@
-// Downloading with the curl command: into a .part file, which gets its name when its checksum has been found right.
+// Downloading with the curl command: into a .part file, which gets its name when its checksum has been found right. An
+// archive is then unpacked by the tar command into a .unpack folder, whose files get their names when all are there.
 #include "data/download.h"
 
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <system_error>
 
 #include "data/byte_stream.h"
@@ -59,8 +62,9 @@ std::string read_line(int descriptor) {
   return line;
 }
 
-// Runs a program found on PATH, without a shell; returns why it failed, empty when it did not.
-std::string run(std::vector<std::string> arguments) {
+// Runs a program found on PATH, without a shell; returns why it failed, empty when it did not. With `output`, what it
+// writes there comes back as one line.
+std::string run(std::vector<std::string> arguments, std::string* output = nullptr) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return error_text(errno);
   const Descriptor from_program(ends[0]);
@@ -72,7 +76,11 @@ std::string run(std::vector<std::string> arguments) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  if (output == nullptr) {
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  } else {
+    posix_spawn_file_actions_adddup2(&actions, to_us.get(), STDOUT_FILENO);
+  }
   posix_spawn_file_actions_adddup2(&actions, to_us.get(), STDERR_FILENO);
   pid_t process = 0;
   const int error = ::posix_spawnp(&process, argv[0], &actions, nullptr, argv.data(), environ);
@@ -86,7 +94,10 @@ std::string run(std::vector<std::string> arguments) {
   while (::waitpid(process, &status, 0) < 0) {
     if (errno != EINTR) return error_text(errno);
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return "";
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    if (output != nullptr) *output = said;
+    return "";
+  }
   if (!said.empty()) return said;
   return WIFEXITED(status) ? fmt::format("{} ended with exit status {}", arguments[0], WEXITSTATUS(status))
                            : fmt::format("{} was ended by signal {}", arguments[0], WTERMSIG(status));
@@ -116,10 +127,22 @@ std::string sync(const std::string& path) {
   return file.get() < 0 || ::fsync(file.get()) != 0 ? error_text(errno) : "";
 }
 
+// What is wrong with a downloaded archive, empty when nothing is.
+std::string verify(const RemoteArchive& archive, const std::string& path) {
+  const int64_t size = file_system().open(path)->size();
+  if (size != archive.size) return fmt::format("it has {} bytes, expected {}", size, archive.size);
+  std::string said;
+  const std::string problem = run({"md5sum", "--", path}, &said);
+  if (!problem.empty()) return problem;
+  const std::string sum = said.substr(said.starts_with('\\') ? 1 : 0, 32);  // it marks names with odd characters
+  return sum == archive.md5 ? "" : fmt::format("its MD5 checksum is {}, expected {}", sum, archive.md5);
+}
+
 // Downloads one address to a path; returns why it failed, empty when it did not.
-std::string fetch(const RemoteFile& file, const std::string& url, const std::string& part) {
+template <class Remote>
+std::string fetch(const Remote& file, const std::string& url, const std::string& part, const char* seconds) {
   std::string problem = run({"curl", "--fail", "--silent", "--show-error", "--location", "--proto", "=https",
-                             "--connect-timeout", "10", "--max-time", "600", "--output", part, "--url", url});
+                             "--connect-timeout", "10", "--max-time", seconds, "--output", part, "--url", url});
   if (!problem.empty()) return problem;
   try {
     problem = verify(file, part);
@@ -127,6 +150,73 @@ std::string fetch(const RemoteFile& file, const std::string& url, const std::str
     return error.what();
   }
   return problem.empty() ? sync(part) : problem;
+}
+
+// A name of its own for each attempt: two programs may download at once, and the last rename wins.
+std::string attempt_name(const std::string& path, const char* kind) {
+  static std::atomic<int> attempts{0};
+  return fmt::format("{}.{}.{}.{}", path, ::getpid(), attempts++, kind);
+}
+
+// Gets a file from the first address that has it, whole and right, and hands its path to `keep`, which says why it
+// cannot be kept, if so. Whatever `keep` leaves there is removed.
+template <class Remote>
+void fetch_first(const Remote& file, const std::string& folder, const char* seconds,
+                 const std::function<std::string(const std::string& part)>& keep) {
+  FileSystem& files = file_system();
+  files.create_folders(folder);
+  std::string problems;
+  for (const std::string& url : file.urls) {
+    const std::string part = attempt_name(folder + "/" + file.name, "part");
+    std::string problem;
+    try {
+      problem = fetch(file, url, part, seconds);
+      if (problem.empty()) problem = keep(part);
+    } catch (...) {
+      files.remove(part);
+      throw;
+    }
+    files.remove(part);
+    if (problem.empty()) return;
+    problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", url, problem);
+  }
+  throw IoError(fmt::format("download: {} was not downloaded ({})", file.name, problems));
+}
+
+// A folder that is gone at the end of the scope.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const std::string& path) : path_(path) { file_system().create_folders(path); }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Puts the wanted files of an archive into a folder; returns why it cannot, empty when it can.
+std::string unpack(const RemoteArchive& archive, const std::string& path, const std::string& folder) {
+  const ScratchFolder scratch(attempt_name(folder + "/" + archive.name, "unpack"));
+  std::vector<std::string> command{"tar",         "--extract",    "--gzip", "--no-same-owner", "--file", path,
+                                   "--directory", scratch.path(), "--"};
+  for (const std::string& name : archive.files) command.push_back(archive.inside + "/" + name);
+  std::string problem = run(std::move(command));
+  for (const std::string& name : archive.files) {
+    if (problem.empty()) problem = sync(scratch / archive.inside + "/" + name);
+  }
+  if (!problem.empty()) return problem;
+  FileSystem& files = file_system();
+  for (const std::string& name : archive.files) {
+    files.rename(scratch / archive.inside + "/" + name, folder + "/" + name);
+  }
+  files.sync_folder(folder);
+  return "";
 }
 
 }  // namespace
@@ -142,29 +232,17 @@ std::string cache_folder() {
 }
 
 std::string download(const RemoteFile& file, const std::string& folder) {
-  // A name of its own for each attempt: two programs may download at once, and the last rename wins.
-  static std::atomic<int> attempts{0};
-  FileSystem& files = file_system();
-  files.create_folders(folder);
   const std::string path = folder + "/" + file.name;
-  std::string problems;
-  for (const std::string& url : file.urls) {
-    const std::string part = fmt::format("{}.{}.{}.part", path, ::getpid(), attempts++);
-    try {
-      const std::string problem = fetch(file, url, part);
-      if (problem.empty()) {
-        files.rename(part, path);
-        files.sync_folder(folder);
-        return path;
-      }
-      problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", url, problem);
-    } catch (...) {
-      files.remove(part);
-      throw;
-    }
-    files.remove(part);
-  }
-  throw IoError(fmt::format("download: {} was not downloaded ({})", file.name, problems));
+  fetch_first(file, folder, "600", [&](const std::string& part) {
+    file_system().rename(part, path);
+    file_system().sync_folder(folder);
+    return std::string();
+  });
+  return path;
+}
+
+void download(const RemoteArchive& archive, const std::string& folder) {
+  fetch_first(archive, folder, "7200", [&](const std::string& part) { return unpack(archive, part, folder); });
 }
 
 }  // namespace dnn::detail

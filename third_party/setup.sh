@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the packages that the build, the tests and the MNIST download need, where they are missing (Debian, Ubuntu).
-# As root or through sudo; without either it prints the one line to run and fails.
+# Installs the packages that the build, the tests and the downloads of data sets need, and those given as arguments, where
+# they are missing (Debian, Ubuntu). As root or through sudo; without either it prints the one line to run and fails.
 set -euo pipefail
 
 packages=(
@@ -9,6 +9,7 @@ packages=(
   libjpeg-dev libpng-dev                            # its images; libjpeg-dev is libjpeg-turbo
   libcli11-dev curl ca-certificates                 # the examples
   libgtest-dev libgmock-dev libboost-context-dev    # the tests
+  "$@"
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

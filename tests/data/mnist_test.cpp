@@ -19,21 +19,10 @@ std::string images_file(uint32_t count, char fill = 'x') {
 }
 std::string labels_file(uint32_t count, char label = 3) { return idx(0x08, {count}, std::string(count, label)); }
 
-// A machine without data: empty folders, and no program on the PATH but those that the test puts there.
-class MnistFiles : public testing::Test {
+class MnistFiles : public BareMachine {
  protected:
   MnistFiles() {
-    for (const std::string& folder : {data_, cache_, programs_}) std::filesystem::create_directories(folder);
-  }
-
-  // A curl command that logs the address and then does what the lines of shell say; $out and $url are what it is given.
-  void write_curl(const std::string& lines) {
-    write_file(programs_ + "/curl",
-               "#!/bin/sh\nPATH=/usr/bin:/bin\n"
-               "while [ $# -gt 0 ]; do case $1 in --output) out=$2;; --url) url=$2;; esac; shift; done\n"
-               "echo $url >> " +
-                   log_ + "\n" + lines + "\n");
-    std::filesystem::permissions(programs_ + "/curl", std::filesystem::perms::owner_all);
+    for (const std::string& folder : {data_, cache_}) std::filesystem::create_directories(folder);
   }
 
   void write_split(const std::string& folder) {
@@ -41,12 +30,7 @@ class MnistFiles : public testing::Test {
     write_file(folder + "/" + train_labels, labels_file(3));
   }
 
-  TemporaryFolder folder_;
-  const std::string data_ = folder_ / "data/mnist", cache_ = folder_ / "cache/dnn/mnist", programs_ = folder_ / "bin";
-  const std::string log_ = folder_ / "log";
-  const Variable data_variable_{"DNN_DATA_DIR", folder_ / "data"};
-  const Variable cache_variable_{"XDG_CACHE_HOME", folder_ / "cache"};
-  const Variable path_variable_{"PATH", programs_};
+  const std::string data_ = folder_ / "data/mnist", cache_ = folder_ / "cache/dnn/mnist";
 };
 
 TEST_F(MnistFiles, AreFoundUnderTheirUsualNames) {

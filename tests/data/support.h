@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <optional>
@@ -75,6 +76,30 @@ class Variable {
   }
   const char* name_;
   std::optional<std::string> before_;
+};
+
+// A machine without data: empty folders, and no program on the PATH but those that the test puts there.
+class BareMachine : public testing::Test {
+ protected:
+  BareMachine() {
+    for (const char* name : {"data", "cache/dnn", "bin"}) std::filesystem::create_directories(folder_ / name);
+  }
+
+  // A curl command that logs the address and then does what the lines of shell say; $out and $url are what it is given.
+  void write_curl(const std::string& lines) {
+    write_file(programs_ + "/curl",
+               "#!/bin/sh\nPATH=/usr/bin:/bin\n"
+               "while [ $# -gt 0 ]; do case $1 in --output) out=$2;; --url) url=$2;; esac; shift; done\n"
+               "echo $url >> " +
+                   log_ + "\n" + lines + "\n");
+    std::filesystem::permissions(programs_ + "/curl", std::filesystem::perms::owner_all);
+  }
+
+  TemporaryFolder folder_;
+  const std::string programs_ = folder_ / "bin", log_ = folder_ / "log";
+  const Variable data_variable_{"DNN_DATA_DIR", folder_ / "data"};
+  const Variable cache_variable_{"XDG_CACHE_HOME", folder_ / "cache"};
+  const Variable path_variable_{"PATH", programs_};
 };
 
 // Sample i has input {i, i} and target i.

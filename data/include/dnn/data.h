@@ -1,6 +1,7 @@
 // Every data set, and the loader.
 #pragma once
 
+#include "dnn/data/cifar.h"
 #include "dnn/data/dataset.h"
 #include "dnn/data/idx.h"
 #include "dnn/data/image_dataset.h"

@@ -10,6 +10,9 @@
 
 namespace dnn {
 
+/// The two parts of a published data set.
+enum class Split { train, test };
+
 /// Mean and standard deviation of each channel, for pixels in [0, 1].
 struct Normalization {
   std::vector<float> mean;

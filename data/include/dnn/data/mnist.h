@@ -7,9 +7,6 @@
 
 namespace dnn {
 
-/// The two parts of a data set.
-enum class Split { train, test };
-
 /// Options of `Mnist`.
 struct MnistOptions {
   bool normalize = false;  ///< Mean 0 and deviation 1 (0.1307 and 0.3081 of the training images), instead of [0, 1].
