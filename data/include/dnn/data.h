@@ -1,4 +1,4 @@
-// Every data set, and the loader.
+// Every data set, transforms, and the loader.
 #pragma once
 
 #include "dnn/data/cifar.h"
@@ -9,3 +9,4 @@
 #include "dnn/data/mnist.h"
 #include "dnn/data/synthetic.h"
 #include "dnn/data/transform.h"
+#include "dnn/data/transforms.h"
