@@ -70,6 +70,7 @@ class Reader {
     TrainingState state{.epoch = count("dnn.epoch"), .batch = count("dnn.batch"), .step = count("dnn.step")};
     state.generator.set_state(number("dnn.random.seed"), number("dnn.random.offset"));
     state.history = history();
+    state.training = file_.tensors.with_prefix("training.");
     for (const auto& [name, value] : file_.metadata)
       if (!name.starts_with(reserved)) state.metadata[name] = value;
     return state;
@@ -164,6 +165,7 @@ void save_checkpoint(const std::string& path, const Module& net, const Optimizer
   tensors.insert("model.", net.state_dict());
   tensors.insert("optimizer.", optimizer.state_dict());
   tensors.insert("history.", columns_of(state.history));
+  tensors.insert("training.", state.training);
   save_safetensors(path, tensors, metadata);
 }
 

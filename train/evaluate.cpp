@@ -1,6 +1,8 @@
 // Evaluation: the same loop for a number and for outputs.
 #include "dnn/train/evaluate.h"
 
+#include <fmt/format.h>
+
 #include "dnn/autograd.h"
 #include "dnn/error.h"
 #include "dnn/ops.h"
@@ -31,6 +33,13 @@ class EvaluationScope {
   NoGrad no_grad_;
 };
 
+// The class of each row.
+Tensor classes_of(const Tensor& output) {
+  if (output.rank() != 2)
+    throw ShapeError(fmt::format("predict_classes: output is {}, expected [n, classes]", output.shape().str()));
+  return argmax(output, 1);
+}
+
 }  // namespace
 
 Device device_of(const Module& net) {
@@ -47,6 +56,7 @@ Evaluation evaluate(Layer& net, DataLoader& loader, const EvaluateOptions& optio
   for (const auto& metric : options.metrics) metric->reset();
   Evaluation result;
   for (const Batch& batch : loader) {
+    if (options.cancelled && options.cancelled()) break;
     const Tensor target = batch.target.to(device);
     const Tensor output = net(batch.input.to(device));
     const int64_t count = batch.input.size(0);
@@ -74,5 +84,8 @@ Tensor predict(Layer& net, DataLoader& loader) {
   for (const Batch& batch : loader) outputs.push_back(net(batch.input.to(device)).to(Device::cpu()));
   return cat(outputs);
 }
+
+Tensor predict_classes(Layer& net, const Tensor& input) { return classes_of(predict(net, input)); }
+Tensor predict_classes(Layer& net, DataLoader& loader) { return classes_of(predict(net, loader)); }
 
 }  // namespace dnn

@@ -8,6 +8,7 @@
 #include "dnn/autograd.h"
 #include "dnn/error.h"
 #include "dnn/ops.h"
+#include "train/state_numbers.h"
 
 namespace dnn {
 namespace {
@@ -51,6 +52,16 @@ void Accuracy::update(const Tensor& output, const Tensor& target) {
   samples_ += target.numel();
 }
 
+StateDict Accuracy::state_dict() const {
+  return {{"correct", correct_.defined() ? correct_ : state_number(0.0)}, {"samples", state_number(samples_)}};
+}
+
+void Accuracy::load_state_dict(const StateDict& state) {
+  const Tensor correct = state_tensor(state, "accuracy", "correct", DType::float64, {});
+  samples_ = state_count(state, "accuracy", "samples");
+  correct_ = correct.clone();
+}
+
 double Accuracy::value() const { return samples_ == 0 ? none : correct_.item() / static_cast<double>(samples_); }
 
 void RunningMean::reset() {
@@ -63,6 +74,16 @@ void RunningMean::add(const Tensor& value, double weight) {
     throw ShapeError(fmt::format("running mean: value is {}, expected one element", value.shape().str()));
   accumulate(sum_, value.reshape({}), weight);
   weight_ += weight;
+}
+
+StateDict RunningMean::state_dict() const {
+  return {{"sum", sum_.defined() ? sum_ : state_number(0.0)}, {"weight", state_number(weight_)}};
+}
+
+void RunningMean::load_state_dict(const StateDict& state) {
+  const Tensor sum = state_tensor(state, "running mean", "sum", DType::float64, {});
+  weight_ = state_value(state, "running mean", "weight");
+  sum_ = sum.clone();
 }
 
 double RunningMean::value() const { return weight_ == 0 ? none : sum_.item() / weight_; }

@@ -1,16 +1,19 @@
-// The training loop. Everything that is not forward, loss, backward and step is a callback or another file.
+// The training loop. Everything that is not forward, loss, backward and step is a callback or another file: what a
+// checkpoint holds is in trainer_state.cpp.
 #include "dnn/train/trainer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "dnn/error.h"
 #include "dnn/io.h"
+#include "dnn/ops/binary.h"
 #include "dnn/ops/loss.h"
+#include "dnn/optim/clip.h"
 #include "dnn/random.h"
-#include "dnn/train/checkpoint.h"
 
 namespace dnn {
 namespace {
@@ -18,9 +21,7 @@ namespace {
 // While it lives, the learning rate is scaled. Everybody else, checkpoints too, sees the rate that was asked for.
 class ScaledLearningRate {
  public:
-  ScaledLearningRate(Optimizer& optimizer, double factor) : optimizer_(optimizer) {
-    optimizer_.scale_lr(factor);
-  }
+  ScaledLearningRate(Optimizer& optimizer, double factor) : optimizer_(optimizer) { optimizer_.scale_lr(factor); }
   ~ScaledLearningRate() { optimizer_.scale_lr(1); }
   ScaledLearningRate(const ScaledLearningRate&) = delete;
   ScaledLearningRate& operator=(const ScaledLearningRate&) = delete;
@@ -41,10 +42,20 @@ Trainer::Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOption
     : net_(net), optimizer_(std::move(optimizer)), options_(std::move(options)) {
   if (!optimizer_) throw ArgumentError("trainer: optimizer is null");
   if (options_.epochs < 0) throw ArgumentError(fmt::format("trainer: epochs is {}, expected >= 0", options_.epochs));
+  if (options_.accumulate < 1)
+    throw ArgumentError(fmt::format("trainer: accumulate is {}, expected >= 1", options_.accumulate));
+  if (!(options_.clip_norm >= 0))
+    throw ArgumentError(fmt::format("trainer: clip_norm is {}, expected >= 0", options_.clip_norm));
   if (!options_.loss)
     options_.loss = [](const Tensor& output, const Tensor& target) { return cross_entropy(output, target); };
-  for (const auto& metric : options_.metrics)
+  std::set<std::string> names{"loss", "accuracy"};
+  for (const auto& metric : options_.metrics) {
     if (!metric) throw ArgumentError("trainer: a metric is null");
+    if (!names.insert(metric->name()).second)
+      throw ArgumentError(
+          fmt::format("trainer: the name '{}' of a metric is taken, expected each once", metric->name()));
+  }
+  if (options_.lr_schedule) callbacks_.push_back(std::make_shared<LearningRateSchedule>(options_.lr_schedule));
   if (options_.progress != Progress::off)
     callbacks_.push_back(std::make_shared<Progress>(ProgressOptions{.mode = options_.progress}));
   for (const auto& callback : options_.callbacks) {
@@ -64,70 +75,141 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
   if (!options_.checkpoint.empty()) prepare_to_write(options_.checkpoint);
   if (options_.seed && step_ == 0) manual_seed(*options_.seed);
   last_epoch_ = resumed_ ? std::max(options_.epochs, epoch_) : epoch_ + options_.epochs;
-  resumed_ = stopped_ = false;
+  resumed_ = stopped_ = interrupted_ = false;
+  validates_ = validation != nullptr;
   device_ = device_of(net_);  // it may have been moved since
+  if (options_.handle_signals) interrupt_.emplace();
   try {
     notify([&](Callback& callback) { callback.on_fit_begin(*this); });
     while (epoch_ < last_epoch_ && !stopped_) run_epoch(train, validation);
     notify([&](Callback& callback) { callback.on_fit_end(*this); });
   } catch (...) {
+    interrupt_.reset();
     notify([&](Callback& callback) { callback.on_fit_failed(*this); });
     throw;
   }
+  interrupt_.reset();
   return history_;
 }
 
 void Trainer::run_epoch(DataLoader& train, DataLoader* validation) {
   begin_epoch(train);
   notify([&](Callback& callback) { callback.on_epoch_begin(*this); });
+  std::vector<Batch> batches;  // of one step
   for (const Batch& batch : train) {
-    notify([&](Callback& callback) { callback.on_step_begin(*this); });
-    train_step(batch);
-    notify([&](Callback& callback) { callback.on_step_end(*this); });
-    if (stopped_ && batch_ < batches_) return save_checkpoint_file();
+    batches.push_back(batch);
+    const int64_t count = static_cast<int64_t>(batches.size());
+    if (count < options_.accumulate && batch_ + count < batches_) continue;
+    train_step(batches);
+    batches.clear();
+    if (cancelled() && batch_ < batches_) return cut_epoch();
   }
   EpochStats stats = training_stats();
-  if (validation) validate(*validation, stats);
-  stats.seconds = seconds();
-  history_.push_back(stats);
-  ++epoch_;
-  batch_ = 0;
-  notify([&](Callback& callback) { callback.on_epoch_end(*this, stats); });
-  save_checkpoint_file();
+  if (validation && !validate(*validation, stats)) return cut_epoch();
+  end_epoch(stats);
 }
 
 void Trainer::begin_epoch(DataLoader& train) {
   batches_ = train.size();
   train.set_epoch(epoch_, batch_);
   epoch_samples_ = samples_of(train);
-  first_sample_ = samples_ = batch_ * train.options().batch_size;
-  loss_.reset();
-  accuracy_.reset();
-  for (const auto& metric : options_.metrics) metric->reset();
+  samples_ = std::min(batch_ * train.options().batch_size, epoch_samples_);
+  if (!gathering_) {  // else it goes on where it was cut short
+    elapsed_ = 0;
+    loss_.reset();
+    accuracy_.reset();
+    for (const auto& metric : options_.metrics) metric->reset();
+    gathering_ = true;
+  }
   net_.train();
   start_ = options_.clock();
 }
 
-void Trainer::train_step(const Batch& batch) {
-  const Tensor target = batch.target.to(device_);
+// Forward, loss and backward for each batch, and one update for all of them. The loss of a step is the mean over its
+// samples, as if they had been one batch.
+void Trainer::train_step(std::span<const Batch> batches) {
+  lr_factor_ = 1;
+  notify([&](Callback& callback) { callback.on_step_begin(*this); });
+  int64_t count = 0;
+  for (const Batch& batch : batches) count += batch.input.size(0);
+  struct Result {
+    Tensor loss, output, target;
+  };
+  std::vector<Result> results;
+  Tensor step_loss;
   optimizer_->zero_grad();
-  const Tensor output = net_(batch.input.to(device_));
-  const Tensor loss = options_.loss(output, target);
-  loss.backward();
+  for (const Batch& batch : batches) {
+    const Tensor target = batch.target.to(device_);
+    const Tensor output = net_(batch.input.to(device_));
+    const Tensor loss = options_.loss(output, target);
+    const double share = static_cast<double>(batch.input.size(0)) / static_cast<double>(count);
+    const Tensor part = batches.size() == 1 ? loss : loss * share;
+    part.backward();
+    step_loss = step_loss.defined() ? step_loss + part.detach() : part.detach();
+    results.push_back({loss.detach(), output.detach(), target});
+  }
+  if (options_.clip_norm > 0) clip_grad_norm_(optimizer_->parameters(), options_.clip_norm);
+  notify([&](Callback& callback) { callback.on_update(*this, batches, step_loss); });
   {
-    const double done = static_cast<double>(epoch_) + static_cast<double>(batch_) / static_cast<double>(batches_);
-    const double factor = options_.lr_schedule ? options_.lr_schedule(done / static_cast<double>(last_epoch_)) : 1;
-    const ScaledLearningRate scaled(*optimizer_, factor);
+    const ScaledLearningRate scaled(*optimizer_, lr_factor_);
     lr_ = optimizer_->lr();
     optimizer_->step();
   }
-  const int64_t count = batch.input.size(0);
-  loss_.add(loss, static_cast<double>(count));
-  if (Accuracy::applies(output, target)) accuracy_.update(output, target);
-  for (const auto& metric : options_.metrics) metric->update(output.detach(), target);
+  for (const auto& [loss, output, target] : results) {
+    loss_.add(loss, static_cast<double>(target.size(0)));
+    if (Accuracy::applies(output, target)) accuracy_.update(output, target);
+    for (const auto& metric : options_.metrics) metric->update(output, target);
+  }
   samples_ += count;
-  ++batch_;
+  batch_ += static_cast<int64_t>(batches.size());
   ++step_;
+  notify([&](Callback& callback) { callback.on_step_end(*this); });
+  notify([&](Callback& callback) { callback.on_checkpoint(*this); });
+}
+
+// False when a signal came; then it is to be done again.
+bool Trainer::validate(DataLoader& validation, EpochStats& stats) {
+  const StateDict before = gathered().clone();  // the metrics now measure something else
+  notify([&](Callback& callback) { callback.on_validation_begin(*this); });
+  validation.set_epoch(epoch_);
+  const Evaluation result = dnn::evaluate(
+      net_, validation, {.loss = options_.loss, .metrics = options_.metrics, .clock = options_.clock, .cancelled = [&] {
+                           return interrupt_ && cancelled();
+                         }});
+  notify([&](Callback& callback) { callback.on_validation_end(*this); });
+  if (interrupted_) {
+    set_gathered(before);
+    return false;
+  }
+  stats.val_loss = result.loss;
+  stats.val_accuracy = result.accuracy;
+  stats.val_metrics = result.metrics;
+  return true;
+}
+
+void Trainer::end_epoch(const EpochStats& stats) {
+  history_.push_back(stats);
+  history_.back().seconds = seconds();
+  ++epoch_;
+  batch_ = 0;
+  gathering_ = false;
+  const EpochStats& done = history_.back();
+  notify([&](Callback& callback) { callback.on_epoch_end(*this, done); });
+  notify([&](Callback& callback) { callback.on_checkpoint(*this); });
+  save_checkpoint_file();
+}
+
+// The next `fit` goes on in it; the time until then does not count.
+void Trainer::cut_epoch() {
+  save_checkpoint_file();
+  elapsed_ = seconds();
+  start_ = options_.clock();
+}
+
+// Whether to end now, because of `stop` or a signal.
+bool Trainer::cancelled() {
+  if (interrupt_ && interrupt_->requested()) stopped_ = interrupted_ = true;
+  return stopped_;
 }
 
 EpochStats Trainer::training_stats() const {
@@ -137,46 +219,50 @@ EpochStats Trainer::training_stats() const {
   return stats;
 }
 
-void Trainer::validate(DataLoader& validation, EpochStats& stats) {
-  notify([&](Callback& callback) { callback.on_validation_begin(*this); });
-  validation.set_epoch(epoch_);
-  const Evaluation result = evaluate(validation);
-  stats.val_loss = result.loss;
-  stats.val_accuracy = result.accuracy;
-  stats.val_metrics = result.metrics;
-}
-
 Evaluation Trainer::evaluate(DataLoader& loader) {
-  return dnn::evaluate(net_, loader, {.loss = options_.loss, .metrics = options_.metrics, .clock = options_.clock});
+  const StateDict before = gathering_ ? gathered().clone() : StateDict();
+  const Evaluation result =
+      dnn::evaluate(net_, loader, {.loss = options_.loss, .metrics = options_.metrics, .clock = options_.clock});
+  if (gathering_) set_gathered(before);
+  return result;
 }
 
 Tensor Trainer::predict(const Tensor& input) { return dnn::predict(net_, input); }
 Tensor Trainer::predict(DataLoader& loader) { return dnn::predict(net_, loader); }
+Tensor Trainer::predict_classes(const Tensor& input) { return dnn::predict_classes(net_, input); }
+Tensor Trainer::predict_classes(DataLoader& loader) { return dnn::predict_classes(net_, loader); }
 
-void Trainer::save(const std::string& path) const {
-  save_checkpoint(path, net_, *optimizer_, {.epoch = epoch_, .batch = batch_, .step = step_, .history = history_});
+void Trainer::scale_lr(double factor) {
+  if (!(std::isfinite(factor) && factor >= 0))
+    throw ArgumentError(fmt::format("trainer: the factor of the learning rate is {}, expected >= 0", factor));
+  lr_factor_ *= factor;
 }
 
-void Trainer::save_checkpoint_file() const {
-  if (!options_.checkpoint.empty()) save(options_.checkpoint);
+RunPosition Trainer::position() const {
+  const double epochs = static_cast<double>(epoch_) + static_cast<double>(batch_) / static_cast<double>(batches_);
+  return {.progress = epochs / static_cast<double>(last_epoch_), .step = step_, .epoch = epoch_};
 }
 
-void Trainer::resume(const std::string& path) {
-  TrainingState state = load_checkpoint(path, net_, *optimizer_);
-  epoch_ = state.epoch;
-  batch_ = state.batch;
-  step_ = state.step;
-  history_ = std::move(state.history);
-  default_generator() = state.generator;
-  resumed_ = true;
+std::vector<std::string> Trainer::monitors() const {
+  std::vector<std::string> names{"loss", "accuracy"};
+  for (const auto& metric : options_.metrics) names.push_back(metric->name());
+  if (validates_)
+    for (size_t i = 0, own = names.size(); i < own; ++i) names.push_back("val_" + names[i]);
+  return names;
+}
+
+bool Trainer::higher_is_better(const std::string& monitor) const {
+  for (const auto& metric : options_.metrics)
+    if (monitor == metric->name() || monitor == "val_" + metric->name()) return metric->higher_is_better();
+  return monitor != "loss" && monitor != "val_loss";
 }
 
 double Trainer::samples_per_second() const {
   const double time = seconds();
-  return time > 0 ? static_cast<double>(samples_ - first_sample_) / time : 0;
+  return time > 0 ? static_cast<double>(samples_) / time : 0;
 }
 
-double Trainer::seconds() const { return options_.clock() - start_; }
+double Trainer::seconds() const { return elapsed_ + (options_.clock() - start_); }
 double Trainer::loss() const { return loss_.value(); }
 double Trainer::accuracy() const { return accuracy_.value(); }
 

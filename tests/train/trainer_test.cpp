@@ -1,5 +1,5 @@
-// The Trainer: numbers against hand computations, runs that repeat and resume bit for bit, no memory asked for once it
-// runs.
+// The Trainer: numbers against hand computations, runs that repeat, no memory asked for once it runs. How runs resume
+// is in resume_test.cpp, how steps are made in step_test.cpp.
 #include "dnn/train/trainer.h"
 
 #include <gmock/gmock.h>
@@ -77,6 +77,11 @@ TEST(Trainer, PredictsTensorsAndLoaders) {
   EXPECT_EQ(trainer.predict(inputs).to_vector<float>(), inputs.to_vector<float>());
   EXPECT_EQ(trainer.predict(loader).to_vector<float>(), inputs.to_vector<float>());
   EXPECT_FALSE(trainer.predict(inputs).requires_grad());
+  EXPECT_EQ(trainer.predict_classes(inputs).to_vector<int64_t>(), (std::vector<int64_t>{1, 1, 1}));
+  EXPECT_EQ(trainer.predict_classes(loader).to_vector<int64_t>(), (std::vector<int64_t>{1, 1, 1}));
+  Sequential flat(Flatten(0));
+  EXPECT_THAT([&] { predict_classes(flat, inputs); },
+              ThrowsMessage<ShapeError>("predict_classes: output is [6], expected [n, classes]"));
 }
 
 class Modes : public Layer {
@@ -173,114 +178,20 @@ TEST_P(Steady, AsksForNoMemoryAfterTwoSteps) {
 
 INSTANTIATE_TEST_SUITE_P(Trainer, Steady, testing::Values(0, 1, 2));
 
-struct RunResult {
-  std::vector<double> weights;
-  std::vector<double> losses;
-};
-
-// Trains `small_net` for 4 epochs; when `stop_after` is given, the first process ends after that many steps (at the end
-// of the second epoch for 0) and a second one goes on from its checkpoint.
-RunResult run(std::optional<int64_t> stop_after, const std::string& checkpoint) {
-  const auto half = [](double progress) { return 1 - progress / 2; };
-  const auto fit = [&](bool resume) {
-    manual_seed(resume ? 77 : 5);  // a new process would draw other weights
-    Sequential net = small_net();
-    DataLoader train(random_images(50, 8), {.batch_size = 16, .shuffle = true, .seed = 1});
-    DataLoader test(random_images(30, 8, 6), {.batch_size = 16});
-    auto stop = std::make_shared<AfterStep>([&](Trainer& trainer) {
-      if (!resume && stop_after && trainer.step() == *stop_after) trainer.stop();
-    });
-    Trainer trainer(
-        net, SGD(net.parameters(), {.lr = 0.05, .momentum = 0.9}),
-        {.epochs = 4, .lr_schedule = half, .progress = Progress::off, .checkpoint = checkpoint, .callbacks = {stop}});
-    if (resume) trainer.resume(checkpoint);
-    const History history = trainer.fit(train, test);
-    RunResult result{numbers(net.state_dict()), {}};
-    for (const EpochStats& stats : history)
-      for (const double x : {stats.loss, stats.accuracy, stats.val_loss, stats.val_accuracy, stats.lr})
-        result.losses.push_back(x);
-    return result;
-  };
-  const RunResult first = fit(false);
-  return stop_after ? fit(true) : first;
-}
-
-TEST(Trainer, ResumesAtAnEpochBitForBit) {
-  const TemporaryFolder folder;
-  const RunResult whole = run(std::nullopt, folder / "a");
-  const RunResult resumed = run(8, folder / "b");  // 4 steps are an epoch
-  EXPECT_EQ(resumed.weights, whole.weights);
-  EXPECT_EQ(resumed.losses, whole.losses);
-  EXPECT_EQ(folder.count(), 2);
-}
-
-TEST(Trainer, ResumesInsideAnEpochBitForBit) {
-  const TemporaryFolder folder;
-  const RunResult whole = run(std::nullopt, folder / "a");
-  for (const int64_t step : {1, 6, 7}) {
-    const RunResult resumed = run(step, folder / "b");
-    EXPECT_EQ(resumed.weights, whole.weights) << "stopped after step " << step;
-    // The training loss of the cut epoch covers what was left of it; validation and later epochs are the same.
-    EXPECT_EQ(resumed.losses.size(), whole.losses.size());
-    EXPECT_EQ(resumed.losses.back(), whole.losses.back());
-  }
-}
-
-TEST(Trainer, ResumingACompleteRunDoesNothing) {
-  const TemporaryFolder folder;
-  Sequential net = line_net(0.5);
-  DataLoader loader(line_data());
-  const TrainerOptions options{
-      .epochs = 2, .loss = squared_error, .progress = Progress::off, .checkpoint = folder / "x"};
-  Trainer(net, SGD(net.parameters(), {.lr = 0.1}), options).fit(loader);
-  const std::vector<double> weights = numbers(net.state_dict());
-  Trainer again(net, SGD(net.parameters(), {.lr = 0.1}), options);
-  again.resume(folder / "x");
-  EXPECT_EQ(again.fit(loader).size(), 2u);
-  EXPECT_EQ(numbers(net.state_dict()), weights);
-  EXPECT_EQ(again.fit(loader).size(), 4u);  // without resume: two more
-}
-
-TEST(Trainer, RefusesAPositionBeyondTheLoader) {
-  const TemporaryFolder folder;
-  Sequential net = line_net(0.5);
-  const SGD sgd(net.parameters(), {.lr = 0.1});
-  save_checkpoint(folder / "x", net, sgd, {.batch = 5});
-  DataLoader loader(line_data());
-  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}), {.loss = squared_error, .progress = Progress::off});
-  trainer.resume(folder / "x");
-  EXPECT_THROW(trainer.fit(loader), ArgumentError);
-}
-
-TEST(Trainer, SchedulesTheLearningRate) {
-  Sequential net = line_net(0.5);
-  DataLoader loader(line_data(), {.batch_size = 2});
-  std::vector<double> progress, rates;
-  auto watch = std::make_shared<AfterStep>([&](Trainer& trainer) { rates.push_back(trainer.optimizer().lr()); });
-  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
-                  {.epochs = 2,
-                   .loss = squared_error,
-                   .lr_schedule =
-                       [&](double p) {
-                         progress.push_back(p);
-                         return 1 - p;
-                       },
-                   .progress = Progress::off,
-                   .callbacks = {watch}});
-  const History history = trainer.fit(loader);
-  EXPECT_THAT(progress, ElementsAre(0, 0.25, 0.5, 0.75));
-  EXPECT_THAT(rates, testing::Each(0.1));  // the optimizer's own rate is untouched between steps
-  EXPECT_EQ(history[0].lr, 0.1 * 0.75);
-  EXPECT_EQ(history[1].lr, 0.1 * 0.25);
-}
-
 class Recorder : public Callback {
  public:
   void on_fit_begin(Trainer&) override { add("fit"); }
   void on_epoch_begin(Trainer& trainer) override { add("epoch " + std::to_string(trainer.epoch())); }
   void on_step_begin(Trainer& trainer) override { add("step " + std::to_string(trainer.batch())); }
+  void on_update(Trainer& trainer, std::span<const Batch> batches, const Tensor& loss) override {
+    EXPECT_EQ(batches.size(), 1u);
+    EXPECT_EQ(loss.numel(), 1);
+    add("update " + std::to_string(trainer.batch()));
+  }
   void on_step_end(Trainer& trainer) override { add("done " + std::to_string(trainer.batch())); }
+  void on_checkpoint(Trainer&) override { add("checkpoint"); }
   void on_validation_begin(Trainer&) override { add("validation"); }
+  void on_validation_end(Trainer&) override { add("validated"); }
   void on_epoch_end(Trainer& trainer, const EpochStats&) override { add("end " + std::to_string(trainer.epoch())); }
   void on_fit_end(Trainer&) override { add("fit end"); }
   void on_fit_failed(Trainer&) noexcept override { add("failed"); }
@@ -298,7 +209,8 @@ TEST(Trainer, CallsCallbacksInOrder) {
                   {.loss = squared_error, .progress = Progress::off, .callbacks = {recorder}});
   trainer.fit(loader, loader);
   EXPECT_THAT(recorder->events,
-              ElementsAre("fit", "epoch 0", "step 0", "done 1", "step 1", "done 2", "validation", "end 1", "fit end"));
+              ElementsAre("fit", "epoch 0", "step 0", "update 0", "done 1", "checkpoint", "step 1", "update 1",
+                          "done 2", "checkpoint", "validation", "validated", "end 1", "checkpoint", "fit end"));
 }
 
 TEST(Trainer, StopsAfterTheRunningStep) {
@@ -311,10 +223,12 @@ TEST(Trainer, StopsAfterTheRunningStep) {
   Trainer trainer(net, SGD(net.parameters(), {.lr = 0.01}),
                   {.loss = squared_error, .progress = Progress::off, .callbacks = {recorder, stop}});
   EXPECT_TRUE(trainer.fit(loader).empty());
-  EXPECT_THAT(recorder->events, ElementsAre("fit", "epoch 0", "step 0", "done 1", "step 1", "done 2", "fit end"));
+  EXPECT_THAT(recorder->events, ElementsAre("fit", "epoch 0", "step 0", "update 0", "done 1", "checkpoint", "step 1",
+                                            "update 1", "done 2", "checkpoint", "fit end"));
   recorder->events.clear();
   EXPECT_EQ(trainer.fit(loader).size(), 1u);  // goes on where it stopped
-  EXPECT_THAT(recorder->events, ElementsAre("fit", "epoch 0", "step 2", "done 3", "end 1", "fit end"));
+  EXPECT_THAT(recorder->events, ElementsAre("fit", "epoch 0", "step 2", "update 2", "done 3", "checkpoint", "end 1",
+                                            "checkpoint", "fit end"));
 }
 
 TEST(Trainer, TellsCallbacksOfAFailure) {
@@ -356,6 +270,15 @@ TEST(Trainer, RefusesBadOptions) {
   Sequential net = line_net(0.5);
   const auto make = [&](TrainerOptions options) { Trainer(net, SGD(net.parameters(), {.lr = 0.1}), options); };
   EXPECT_THAT([&] { make({.epochs = -1}); }, ThrowsMessage<ArgumentError>("trainer: epochs is -1, expected >= 0"));
+  EXPECT_THAT([&] { make({.accumulate = 0}); },
+              ThrowsMessage<ArgumentError>("trainer: accumulate is 0, expected >= 1"));
+  EXPECT_THAT([&] { make({.clip_norm = -1}); },
+              ThrowsMessage<ArgumentError>("trainer: clip_norm is -1, expected >= 0"));
+  EXPECT_THAT(
+      [&] {
+        make({.metrics = {std::make_shared<Largest>(), std::make_shared<Largest>()}});
+      },
+      ThrowsMessage<ArgumentError>("trainer: the name 'largest' of a metric is taken, expected each once"));
   EXPECT_THAT([&] { make({.metrics = {nullptr}}); }, ThrowsMessage<ArgumentError>("trainer: a metric is null"));
   EXPECT_THAT([&] { make({.callbacks = {nullptr}}); }, ThrowsMessage<ArgumentError>("trainer: a callback is null"));
   EXPECT_THAT([&] { Trainer(net, std::shared_ptr<Optimizer>()); },

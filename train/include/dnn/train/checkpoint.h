@@ -1,7 +1,8 @@
 // Checkpoints: all that a training run needs to go on, in one safetensors file.
 //
 // The file holds `model.*` and `optimizer.*` as the net and the optimizer name their state, `history.*` (one number per
-// epoch), and position and random numbers as metadata. Any safetensors reader can get at the weights.
+// epoch), `training.*` (what callbacks, metrics and the running epoch remember), and position and random numbers as
+// metadata. Any safetensors reader can get at the weights.
 #pragma once
 
 #include <map>
@@ -10,6 +11,7 @@
 #include "dnn/module.h"
 #include "dnn/optim/optimizer.h"
 #include "dnn/random.h"
+#include "dnn/state_dict.h"
 #include "dnn/train/history.h"
 
 namespace dnn {
@@ -21,6 +23,7 @@ struct TrainingState {
   int64_t step = 0;                                  ///< Steps since the start of the run.
   Generator generator = default_generator();         ///< What dropout draws from next.
   History history = {};                              ///< The completed epochs.
+  StateDict training = {};                           ///< What callbacks, metrics and the running epoch remember.
   std::map<std::string, std::string> metadata = {};  ///< The user's texts.
 };
 

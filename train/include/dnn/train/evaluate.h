@@ -25,6 +25,7 @@ struct EvaluateOptions {
   LossFunction loss = {};                             ///< Cross-entropy of logits and classes when it is not given.
   std::vector<std::shared_ptr<Metric>> metrics = {};  ///< Besides the accuracy.
   Clock clock = monotonic_clock();                    ///< Of the seconds.
+  std::function<bool()> cancelled = {};               ///< Asked before each batch; `true` ends it there.
 };
 
 /// What `evaluate` found.
@@ -46,5 +47,10 @@ Evaluation evaluate(Layer& net, DataLoader& loader, const EvaluateOptions& optio
 Tensor predict(Layer& net, const Tensor& input);
 /// The outputs for all samples of a loader, in its order, on the CPU.
 Tensor predict(Layer& net, DataLoader& loader);
+/// The classes with the largest outputs, int64: [n, ...] -> [n], on the device of `input`. Throws ShapeError unless the
+/// outputs are [n, classes].
+Tensor predict_classes(Layer& net, const Tensor& input);
+/// The same for all samples of a loader, in its order, on the CPU.
+Tensor predict_classes(Layer& net, DataLoader& loader);
 
 }  // namespace dnn

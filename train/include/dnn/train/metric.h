@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "dnn/state_dict.h"
 #include "dnn/tensor.h"
 
 namespace dnn {
@@ -22,6 +23,13 @@ class Metric {
   virtual void update(const Tensor& output, const Tensor& target) = 0;
   /// The number for all batches since `reset`; NaN when there was none. Waits for the device.
   virtual double value() const = 0;
+  /// Whether a larger number is a better one: what "the best epoch" means to callbacks.
+  virtual bool higher_is_better() const { return true; }
+  /// What it has gathered, for checkpoints in the middle of an epoch; without it, the epoch that a resumed run begins
+  /// with is measured from there on.
+  virtual StateDict state_dict() const { return {}; }
+  /// Goes on where another one was. Throws ArgumentError for a state that is none of its own; then nothing has changed.
+  virtual void load_state_dict(const StateDict&) {}
 };
 
 /// The share of samples whose largest output is at their class, in [0, 1].
@@ -32,6 +40,8 @@ class Accuracy : public Metric {
   /// Takes outputs [n, classes] and classes [n] of an integer type. Throws ShapeError, DTypeError.
   void update(const Tensor& output, const Tensor& target) override;
   double value() const override;
+  StateDict state_dict() const override;
+  void load_state_dict(const StateDict& state) override;
   /// Whether `update` takes them.
   static bool applies(const Tensor& output, const Tensor& target);
 
@@ -49,6 +59,10 @@ class RunningMean {
   void add(const Tensor& value, double weight);
   /// The weighted mean; NaN when there was nothing. Waits for the device.
   double value() const;
+  /// The sum and the weight.
+  StateDict state_dict() const;
+  /// Goes on where another one was. Throws ArgumentError for a state that is none of its own.
+  void load_state_dict(const StateDict& state);
 
  private:
   Tensor sum_;  // float64 [], on the device

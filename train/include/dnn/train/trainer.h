@@ -5,13 +5,15 @@
 //   double accuracy = trainer.evaluate(test_loader).accuracy;
 //
 // It moves net and batches to the device, switches between training and evaluation, prints the progress, writes
-// checkpoints and goes on from them. Everything else hangs on it as a callback.
+// checkpoints and goes on from them: a run that was stopped or killed and resumed gives the numbers of one that was
+// not, bit for bit. Everything else hangs on it as a callback.
 #pragma once
 
 #include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -24,6 +26,8 @@
 #include "dnn/train/clock.h"
 #include "dnn/train/evaluate.h"
 #include "dnn/train/history.h"
+#include "dnn/train/interrupt.h"
+#include "dnn/train/lr_schedule.h"
 #include "dnn/train/metric.h"
 #include "dnn/train/progress.h"
 
@@ -34,19 +38,21 @@ template <class O>
 concept AnOptimizer = std::derived_from<std::remove_reference_t<O>, Optimizer>;
 }  // namespace detail
 
-/// The factor on the learning rate, from the share of the run that is done, in [0, 1).
-using LrSchedule = std::function<double(double progress)>;
-
 /// Options of `Trainer`.
 struct TrainerOptions {
   int64_t epochs = 1;                                 ///< Passes over the training data.
   std::optional<Device> device = std::nullopt;        ///< Where to train; not given: where the net lies.
   LossFunction loss = {};                             ///< Cross-entropy of logits and classes when it is not given.
   std::vector<std::shared_ptr<Metric>> metrics = {};  ///< Besides the accuracy, which comes by itself for classes.
-  LrSchedule lr_schedule = {};                    ///< Scales the learning rate of each step; not given: it is constant.
+  LrSchedule lr_schedule = {};  ///< Scales the learning rate of each step; not given: it is constant.
+  int64_t accumulate = 1;       ///< Batches whose mean gradient makes one step.
+  double clip_norm = 0;         ///< Largest norm of all gradients together (see `clip_grad_norm_`); 0: any.
   std::optional<uint64_t> seed = std::nullopt;    ///< Restarts the default generator before the first step.
   Progress::Mode progress = Progress::automatic;  ///< What is printed.
   std::string checkpoint = {};                    ///< File that is written after each epoch and by `stop`; empty: none.
+  /// Whether Ctrl-C (SIGINT) and SIGTERM end `fit` after the running step, with a checkpoint; a second one kills as
+  /// usual. Off in the library, which leaves a program's signals alone unless it is told to.
+  bool handle_signals = false;
   std::vector<std::shared_ptr<Callback>> callbacks = {};  ///< Called in this order, after the progress.
   Clock clock = monotonic_clock();                        ///< Of times and speeds.
 };
@@ -55,8 +61,8 @@ struct TrainerOptions {
 class Trainer {
  public:
   /// Keeps a reference to the net, and the optimizer itself when it is given as a temporary (or moved), else a
-  /// reference. Moves the net to the device. Throws ArgumentError for less than 0 epochs or a null callback or metric;
-  /// DeviceError.
+  /// reference. Moves the net to the device. Throws ArgumentError for an option out of range, a null callback or
+  /// metric, or two metrics of one name; DeviceError.
   template <detail::AnOptimizer O>
   Trainer(Layer& net, O&& optimizer, TrainerOptions options = {})
       : Trainer(net, share(std::forward<O>(optimizer)), std::move(options)) {}
@@ -79,15 +85,26 @@ class Trainer {
   Tensor predict(const Tensor& input);
   /// The outputs for all samples of a loader, in its order, on the CPU.
   Tensor predict(DataLoader& loader);
+  /// The classes with the largest outputs; see `predict_classes`.
+  Tensor predict_classes(const Tensor& input);
+  /// The same for all samples of a loader, on the CPU.
+  Tensor predict_classes(DataLoader& loader);
 
   /// Writes a checkpoint (see `save_checkpoint`); may be called at any time, also from a callback.
   void save(const std::string& path) const;
-  /// Puts net, optimizer, position and default generator into the state of a checkpoint; `fit` goes on from there, and
-  /// gives the very run that was interrupted. Throws like `load_checkpoint`; then nothing has changed.
+  /// Puts net, optimizer, position, default generator, callbacks and metrics into the state of a checkpoint; `fit` goes
+  /// on from there, also in the middle of an epoch, and gives the very run that was interrupted. A callback that the
+  /// checkpoint does not know begins anew. Throws like `load_checkpoint`, or what a callback or metric throws; then
+  /// nothing has changed.
   void resume(const std::string& path);
 
   /// Ends `fit` after the running step; an epoch that is cut short is not in the history, the next `fit` goes on in it.
   void stop() { stopped_ = true; }
+  /// Whether a signal ended the last `fit`.
+  bool interrupted() const { return interrupted_; }
+  /// Scales the learning rate of the step that begins, for `Callback::on_step_begin`; several factors multiply. Throws
+  /// ArgumentError unless the factor is finite and not negative.
+  void scale_lr(double factor);
 
   /// What is trained.
   Layer& net() { return net_; }
@@ -99,12 +116,19 @@ class Trainer {
   Device device() const { return device_; }
   /// The completed epochs.
   const History& history() const { return history_; }
+  /// The names of the numbers that every epoch of the running `fit` gives, as callbacks monitor them: "loss",
+  /// "accuracy", those of the metrics and, with validation data, the same behind "val_".
+  std::vector<std::string> monitors() const;
+  /// Whether a larger number of that name is a better one: a loss, and a metric that says so, gets better downwards.
+  bool higher_is_better(const std::string& monitor) const;
   /// Number of completed epochs; the running one's number, from 0.
   int64_t epoch() const { return epoch_; }
   /// Number of the epoch at which `fit` ends.
   int64_t last_epoch() const { return last_epoch_; }
   /// Number of steps since the start of the run.
   int64_t step() const { return step_; }
+  /// Where in the run the next step is.
+  RunPosition position() const;
   /// Batches of the running epoch that are done.
   int64_t batch() const { return batch_; }
   /// Batches of the running epoch.
@@ -136,10 +160,17 @@ class Trainer {
   History fit(DataLoader& train, DataLoader* validation);
   void run_epoch(DataLoader& train, DataLoader* validation);
   void begin_epoch(DataLoader& train);
-  void train_step(const Batch& batch);
+  void train_step(std::span<const Batch> batches);
+  bool validate(DataLoader& validation, EpochStats& stats);
+  void end_epoch(const EpochStats& stats);
+  void cut_epoch();
+  bool cancelled();
   EpochStats training_stats() const;
-  void validate(DataLoader& validation, EpochStats& stats);
   void save_checkpoint_file() const;
+  StateDict gathered() const;
+  void set_gathered(const StateDict& state);
+  StateDict training_state() const;
+  void set_training_state(const StateDict& state);
 
   Layer& net_;
   std::shared_ptr<Optimizer> optimizer_;
@@ -149,11 +180,14 @@ class Trainer {
 
   History history_;
   int64_t epoch_ = 0, last_epoch_ = 0, step_ = 0, batch_ = 0;
-  bool resumed_ = false, stopped_ = false;
+  bool resumed_ = false, stopped_ = false, interrupted_ = false, validates_ = false;
+  std::optional<Interrupt> interrupt_;  // while `fit` runs, if it is asked for
 
   // Of the running epoch.
-  int64_t batches_ = 0, samples_ = 0, first_sample_ = 0, epoch_samples_ = 0;
-  double start_ = 0, lr_ = 0;
+  int64_t batches_ = 0, samples_ = 0, epoch_samples_ = 0;
+  double start_ = 0, elapsed_ = 0;  // the clock when this part of the epoch began, and the seconds before that
+  double lr_factor_ = 1, lr_ = 0;
+  bool gathering_ = false;  // whether the sums below are of an epoch that is not complete
   RunningMean loss_;
   Accuracy accuracy_;
 };

@@ -1,0 +1,26 @@
+// Ctrl-C: a signal that asks a loop to end, instead of killing the program.
+#pragma once
+
+namespace dnn {
+
+/// While one lives, the first SIGINT or SIGTERM only raises a flag, and the next one acts as it would have without it;
+/// the handlers from before come back at once with the first signal, and at the end of the outermost `Interrupt`. A
+/// signal that the program ignores (nohup) stays ignored.
+///
+///   Interrupt interrupt;
+///   for (const Batch& batch : loader) {
+///     ...
+///     if (interrupt.requested()) break;
+///   }
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  /// Whether a signal has come since the outermost `Interrupt` was made.
+  bool requested() const;
+};
+
+}  // namespace dnn
