@@ -33,7 +33,7 @@ const std::vector<Library>& libraries() {
        std::regex("(cuda|cublas|cudnn|nccl|nvrtc|nvToolsExt|nvtx|cub/|cooperative_groups|mma|vector_types|"
                   "device_launch_parameters|driver_types).*"),
        {"cuda", "tests/simt"}},
-      {"zlib, libjpeg and libpng", std::regex("zlib\\.h|jpeglib\\.h|png\\.h"), {"data", "interop", "tests"}},
+      {"zlib, libjpeg and libpng", std::regex("zlib\\.h|jpeglib\\.h|jerror\\.h|png\\.h"), {"data", "interop", "tests"}},
       {"nlohmann-json", std::regex("nlohmann/.*"), {"interop", "tests"}},
       {"CLI11", std::regex("CLI/.*"), {"examples"}},
       {"Boost.Context", std::regex("boost/context/.*"), {"tests/simt"}},

@@ -4,6 +4,7 @@
 #include "dnn/data/cifar.h"
 #include "dnn/data/dataset.h"
 #include "dnn/data/idx.h"
+#include "dnn/data/image.h"
 #include "dnn/data/image_dataset.h"
 #include "dnn/data/loader.h"
 #include "dnn/data/mnist.h"
