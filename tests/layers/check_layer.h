@@ -72,7 +72,9 @@ template <class L, class Operation>
 void check_layer(L layer, const Shape& shape, Operation&& operation) {
   SCOPED_TRACE(layer.type_name());
   const Tensor input = numbers(shape);
-  EXPECT_EQ(layer.str(), layer.type_name() + "(" + layer.describe() + ")");
+  if (layer.children().empty()) {
+    EXPECT_EQ(layer.str(), layer.type_name() + "(" + layer.describe() + ")");
+  }
 
   for (const bool training : {true, false}) {
     SCOPED_TRACE(training ? "training" : "evaluation");

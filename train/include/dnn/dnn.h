@@ -8,6 +8,7 @@
 #include "dnn/interop/safetensors.h"
 #include "dnn/io.h"
 #include "dnn/layers.h"
+#include "dnn/models.h"
 #include "dnn/ops.h"
 #include "dnn/optim.h"
 #include "dnn/random.h"
