@@ -52,9 +52,10 @@ void check_destination(const Tensor& tensor, const Shape& shape, DType type, con
 
 namespace {
 
-// What tells the passes, samples and orders apart that share a seed.
+// What tells the passes, samples, batches and orders apart that share a seed.
 constexpr uint64_t order_stream = 0x6f72646572;
 constexpr uint64_t nested_stream = 0x6e6573746564;
+constexpr uint64_t batch_stream = 0x6261746368;
 
 uint64_t derive_seed(uint64_t seed, uint64_t stream, uint64_t counter) {
   const auto words = philox(seed, stream, counter);
@@ -86,7 +87,12 @@ Generator Pass::generator(int64_t index) const {
   return Generator(derive_seed(seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(index)));
 }
 
-Pass Pass::nested() const { return {derive_seed(seed, nested_stream, 0), epoch}; }
+Generator Pass::batch_generator(int64_t batch) const {
+  const uint64_t of_batches = derive_seed(seed, batch_stream, 0);
+  return Generator(derive_seed(of_batches, static_cast<uint64_t>(epoch), static_cast<uint64_t>(batch)));
+}
+
+Pass Pass::nested(uint64_t which) const { return {derive_seed(seed, nested_stream, which), epoch}; }
 
 std::vector<int64_t> Pass::permutation(int64_t n) const {
   std::vector<int64_t> order(static_cast<size_t>(n));

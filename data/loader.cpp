@@ -127,6 +127,8 @@ void DataLoader::Iterator::Epoch::fill(int64_t batch) {
   try {
     const NoGrad no_grad;
     dataset_->gather(indices(batch), pass_, target.batch);
+    Generator generator = pass_.batch_generator(batch);
+    for (const BatchTransform& transform : options_.batch_transforms) transform(target.batch, generator);
   } catch (...) {
     target.error = std::current_exception();
   }
@@ -207,6 +209,9 @@ DataLoader::DataLoader(SharedDataset dataset, const LoaderOptions& options)
   }
   if (options.threads > 0 && options.prefetch < 1) {
     throw ArgumentError(fmt::format("DataLoader: prefetch is {}, expected 1 or more", options.prefetch));
+  }
+  if (!std::ranges::all_of(options.batch_transforms, [](const auto& t) { return static_cast<bool>(t); })) {
+    throw ArgumentError("DataLoader: a batch transform is an empty function");
   }
   if (size() == 0) {
     throw ArgumentError(

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/transforms/image.h"
+#include "data/transforms/random.h"
 #include "dnn/error.h"
 
 namespace dnn {

@@ -48,10 +48,6 @@ void check_ratio(const char* where, Bounds ratio) {
     throw ArgumentError(fmt::format("{}: ratio is {} to {}, expected positive numbers", where, ratio.low, ratio.high));
 }
 
-double between_logs(Generator& generator, Bounds bounds) {
-  return std::exp(between(generator, {std::log(bounds.low), std::log(bounds.high)}));
-}
-
 Fill::Fill(const char* where, const std::vector<float>& values, const Tensor& image) : values_(values) {
   if (values.size() != 1 && std::ssize(values) != image.size(0))
     throw ArgumentError(fmt::format("{}: fill has {} values, expected one, or one for each channel (input {})", where,

@@ -1,4 +1,4 @@
-// What transforms share: the check of their input, random draws, and moving pixels.
+// What transforms share: the checks of their input and options, and moving pixels.
 #pragma once
 
 #include <cstdint>
@@ -33,19 +33,6 @@ class Fill {
  private:
   const std::vector<float>& values_;
 };
-
-// Whether an event of probability p happens.
-inline bool happens(Generator& generator, double p) { return generator.uniform() < p; }
-// Uniform in [low, high).
-inline double between(Generator& generator, Bounds bounds) {
-  return bounds.low + (bounds.high - bounds.low) * generator.uniform();
-}
-// In [low, high), its logarithm uniform.
-double between_logs(Generator& generator, Bounds bounds);
-// A whole number in [0, count).
-inline int64_t choose(Generator& generator, int64_t count) {
-  return static_cast<int64_t>(generator.below(static_cast<uint64_t>(count)));
-}
 
 // A rectangle of pixels; it may reach beyond the image.
 struct Window {

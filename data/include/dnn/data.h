@@ -8,6 +8,8 @@
 #include "dnn/data/image_dataset.h"
 #include "dnn/data/loader.h"
 #include "dnn/data/mnist.h"
+#include "dnn/data/statistics.h"
+#include "dnn/data/subset.h"
 #include "dnn/data/synthetic.h"
 #include "dnn/data/transform.h"
 #include "dnn/data/transforms.h"

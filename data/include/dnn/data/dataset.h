@@ -37,10 +37,13 @@ struct Pass {
 
   /// The generator of one sample's random choices.
   Generator generator(int64_t index) const;
+  /// The generator of the random choices of a whole batch.
+  Generator batch_generator(int64_t batch) const;
   /// The indices 0 ... n-1 in random order (Fisher and Yates, with Philox).
   std::vector<int64_t> permutation(int64_t n) const;
-  /// The pass to hand to a data set inside a data set, whose random choices are to be independent.
-  Pass nested() const;
+  /// The pass to hand to a data set inside a data set, whose random choices are to be independent; each number has its
+  /// own.
+  Pass nested(uint64_t which = 0) const;
 };
 
 /// Numbered samples. Deriving classes implement `size`, `name` and `get`; `allocate` and `gather` are for those that

@@ -11,20 +11,23 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <vector>
 
 #include "dnn/data/dataset.h"
+#include "dnn/data/transform.h"
 
 namespace dnn {
 
 /// Options of `DataLoader`.
 struct LoaderOptions {
   int64_t batch_size = 64;
-  bool shuffle = false;           ///< A new order each epoch, from seed and epoch alone.
-  uint64_t seed = 0;              ///< Of the order and of random transforms.
-  int threads = 1;                ///< Worker threads; 0: batches are made when they are asked for.
-  int prefetch = 2;               ///< Batches that each worker may be ahead.
-  bool drop_last = false;         ///< Leave out the last batch if it is not full.
-  Device device = Device::cpu();  ///< Where batches are handed out.
+  bool shuffle = false;                               ///< A new order each epoch, from seed and epoch alone.
+  uint64_t seed = 0;                                  ///< Of the order and of random transforms.
+  int threads = 1;                                    ///< Worker threads; 0: batches are made when they are asked for.
+  int prefetch = 2;                                   ///< Batches that each worker may be ahead.
+  bool drop_last = false;                             ///< Leave out the last batch if it is not full.
+  Device device = Device::cpu();                      ///< Where batches are handed out.
+  std::vector<BatchTransform> batch_transforms = {};  ///< Change each batch, one after the other.
 };
 
 /// Makes batches of a data set. Each `begin`, that is each range-for, is one epoch, and the next one gets the next
@@ -34,7 +37,7 @@ class DataLoader {
   class Iterator;
 
   /// Throws ArgumentError for an empty data set, a batch size below 1, a negative number of threads, a prefetch below 1
-  /// with threads, or when drop_last leaves no batch.
+  /// with threads, an empty function as a transform, or when drop_last leaves no batch.
   DataLoader(SharedDataset dataset, const LoaderOptions& options = {});
 
   /// Number of batches of an epoch.

@@ -1,4 +1,4 @@
-// Transforms: changes of a sample when it is loaded, such as random crops.
+// Transforms: changes of a sample, or of a batch, when it is loaded, such as random crops.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,11 @@ namespace dnn {
 /// called from many threads at once and must not change itself; it replaces tensors of the sample and leaves the
 /// elements of the ones it was given alone.
 using Transform = std::function<void(Sample& sample, Generator& generator)>;
+
+/// A change of a whole batch, such as `Mixup`, in LoaderOptions: any callable value that takes the batch and the
+/// generator of its random choices, which depends on seed, epoch and the number of the batch alone. It is called from
+/// many threads at once and must not change itself.
+using BatchTransform = std::function<void(Batch& batch, Generator& generator)>;
 
 /// A data set whose samples go through transforms, one after the other. The random choices of a sample depend on seed,
 /// epoch and index alone.

@@ -7,3 +7,4 @@
 #include "dnn/data/transforms/color.h"
 #include "dnn/data/transforms/crop.h"
 #include "dnn/data/transforms/erase.h"
+#include "dnn/data/transforms/mix.h"
