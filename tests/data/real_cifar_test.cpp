@@ -1,4 +1,8 @@
 // The published CIFAR-10, where it is: below DNN_DATA_DIR.
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
 #include "dnn/data/cifar.h"
 #include "tests/data/support.h"
 
@@ -41,6 +45,29 @@ TEST_F(RealCifar, IsWhatWasPublished) {
                 Cifar10::normalization().deviation[c], 3e-3)
         << c;
   }
+}
+
+// The test images as 10,000 JPEG files, cifar10/test/<class>/<number>.jpg, of which the binary file was made.
+TEST_F(RealCifar, IsWhatAFolderOfItsPicturesHolds) {
+  const std::string folder = std::string(std::getenv("DNN_DATA_DIR")) + "/cifar10/test";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "needs " << folder;
+  const Cifar10 binary(Split::test);
+  const ImageFolder pictures(folder);
+  EXPECT_EQ(pictures.class_names(), binary.class_names());
+  const auto contents_of = [](SharedDataset dataset) {
+    std::vector<size_t> hashes;
+    DataLoader loader(std::move(dataset), {.batch_size = 100, .threads = 2});
+    for (Batch& batch : loader) {
+      for (int64_t i = 0; i < batch.target.numel(); ++i) {
+        const Tensor image = batch.input[i];
+        const std::string_view bytes(reinterpret_cast<const char*>(image.data<float>()), sizeof(float) * 3072);
+        hashes.push_back(std::hash<std::string_view>()(bytes) * 10 + static_cast<size_t>(batch.target[i].item()));
+      }
+    }
+    std::ranges::sort(hashes);
+    return hashes;
+  };
+  EXPECT_EQ(contents_of(pictures), contents_of(binary));
 }
 
 }  // namespace
