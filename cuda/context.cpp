@@ -146,11 +146,19 @@ void Context::launched(const void* kernel, cudaError_t error) {
 
 // ---- the status block -----------------------------------------------------------------------------------------------
 
-LabelFault* Context::label_fault(int64_t classes) {
+LabelFault* Context::label_fault(int64_t classes, const char* where, const char* noun) {
   const std::lock_guard lock(status_mutex_);
-  const uint64_t number = checks_given_++;
-  label_checks_[number % status_slots] = {classes, number};
-  return status_ + number % status_slots;
+  const LabelCheck check{classes, checks_given_++, where, noun};
+  // Never a slot that may hold the fault of a check of another kind, unless all do.
+  const auto serves = [&](const LabelCheck& old) {
+    const bool alike =
+        old.classes == classes && std::string_view(old.where) == where && std::string_view(old.noun) == noun;
+    return alike || old.number < checks_done_ || *old.where == 0;
+  };
+  size_t slot = check.number % status_slots;
+  for (size_t i = 0; i < status_slots && !serves(label_checks_[slot]); ++i) slot = (slot + 1) % status_slots;
+  label_checks_[slot] = check;
+  return status_ + slot;
 }
 
 void Context::fetch_status() {
@@ -176,8 +184,8 @@ void Context::check_status() {
   std::fill_n(status_host_, status_slots, no_fault);
   const auto label = static_cast<int32_t>(static_cast<uint32_t>(fault));
   const bool clamped = label == INT32_MAX || label == INT32_MIN;
-  throw IndexError(fmt::format("cross_entropy: label {}{} at position {}, expected 0 <= label < {}", label,
-                               clamped ? " (or beyond)" : "", fault >> 32, first->classes));
+  throw IndexError(fmt::format("{}: {} {}{} at position {}, expected 0 <= {} < {}", first->where, first->noun, label,
+                               clamped ? " (or beyond)" : "", fault >> 32, first->noun, first->classes));
 }
 
 // ---- tables ---------------------------------------------------------------------------------------------------------

@@ -33,8 +33,8 @@ struct Grid {
   unsigned threads = 256;
 };
 
-// A slot of the status block: row and label of the first bad label of a launch, packed so that the smallest row is the
-// smallest number; all ones when there is none. Labels beyond 32 bits are clamped.
+// A slot of the status block: position and value of the first bad label or index of a launch, packed so that the
+// smallest position is the smallest number (fault.cuh); all ones when there is none.
 using LabelFault = unsigned long long;
 
 class Context {
@@ -53,16 +53,16 @@ class Context {
   int multiprocessors() const { return multiprocessors_; }
 
   void to_device(void* to, const void* from, int64_t bytes);
-  void to_host(void* to, const void* from, int64_t bytes);  // waits; throws IndexError for a label found bad
+  void to_host(void* to, const void* from, int64_t bytes);  // waits; throws IndexError for a label or index found bad
   void copy(void* to, const void* from, int64_t bytes);     // within the device
   void copy_from(Context& source, void* to, const void* from, int64_t bytes);  // from another GPU
-  void wait();  // until all work is done; throws IndexError for a label found bad
+  void wait();  // until all work is done; throws IndexError for a label or index found bad
 
   // Called by `launch` after each launch.
   void launched(const void* kernel, cudaError_t error);
 
-  // Slot for a launch that checks labels of that many classes.
-  LabelFault* label_fault(int64_t classes);
+  // Slot for a launch that checks labels of that many classes, or an operation's indices below that.
+  LabelFault* label_fault(int64_t classes, const char* where = "cross_entropy", const char* noun = "label");
 
   // A copy in device memory of a table that rarely changes; the same bytes give the same copy without a new upload.
   const void* table(std::span<const std::byte> bytes);
@@ -81,6 +81,8 @@ class Context {
   struct LabelCheck {
     int64_t classes = 0;
     uint64_t number = 0;
+    const char* where = "";
+    const char* noun = "";
   };
   struct Table {
     std::vector<std::byte> bytes;

@@ -3,6 +3,7 @@
 // A label out of range makes its loss NaN and is noted in the status block; the next wait throws it as IndexError.
 #include "core/math.h"
 #include "cuda/dispatch.h"
+#include "cuda/fault.cuh"
 #include "cuda/kernels.h"
 #include "cuda/rows.cuh"
 
@@ -20,11 +21,6 @@ struct LabelView {
 namespace {
 
 LabelView labels_of(const Tensor& labels) { return {detail::raw(labels), labels.dtype() == DType::int64}; }
-
-__device__ LabelFault pack_fault(int64_t row, int64_t label) {
-  const int64_t clamped = label > INT32_MAX ? INT32_MAX : label < INT32_MIN ? INT32_MIN : label;
-  return static_cast<LabelFault>(row) << 32 | static_cast<uint32_t>(static_cast<int32_t>(clamped));
-}
 
 }  // namespace
 
@@ -81,7 +77,7 @@ __global__ void cross_entropy_forward_kernel(const T* logits, CrossEntropyView<C
     log_sums[2 * row] = maximum, log_sums[2 * row + 1] = log_sum;
     losses[row] = static_cast<T>(loss);
     if (row_weights != nullptr) row_weights[row] = weight;
-    if (!valid && !ignored) atomicMin(fault, pack_fault(row, label));
+    if (!valid && !ignored) note_fault(fault, row, label);
   }
 }
 

@@ -61,6 +61,11 @@ void install() {
   fill_slot(kernel::channel_sum, channel_sum);
   fill_slot(kernel::reduce_extremum, reduce_extremum);
   fill_slot(kernel::reduce_extremum_backward, reduce_extremum_backward);
+  fill_slot(kernel::gather, gather);
+  fill_slot(kernel::scatter, scatter);
+  fill_slot(kernel::nonzero, nonzero);
+  fill_slot(kernel::sort, sort);
+  fill_slot(kernel::cumsum, cumsum);
   fill_slot(kernel::softmax_forward, softmax_forward);
   fill_slot(kernel::softmax_backward, softmax_backward);
   fill_slot(kernel::cross_entropy_forward, cross_entropy_forward);

@@ -30,6 +30,13 @@ void reduce_extremum(const Tensor& x, const kernel::ReduceShape& shape, kernel::
 void reduce_extremum_backward(const Tensor& grad, const Tensor& indices, const kernel::ReduceShape& shape,
                               const Tensor& out);
 
+void gather(const Tensor& x, const Tensor& index, const kernel::IndexShape& shape, const Tensor& out);
+void scatter(const Tensor& source, const Tensor& index, const kernel::IndexShape& shape, kernel::Scatter how,
+             const Tensor& out);
+void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out);
+void sort(const Tensor& x, bool descending, const Tensor& values, const Tensor& indices);
+void cumsum(const Tensor& x, const kernel::ReduceShape& shape, bool reverse, const Tensor& out, bool accumulate);
+
 void softmax_forward(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
 void softmax_backward(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,
                       const Tensor& out, bool accumulate);

@@ -66,6 +66,11 @@ void install() {
   fill(kernel::gemm, gemm);
   fill(kernel::linear_fused, linear_fused);
   fill(kernel::relayout, relayout);
+  fill(kernel::gather, gather);
+  fill(kernel::scatter, scatter);
+  fill(kernel::nonzero, nonzero);
+  fill(kernel::sort, sort);
+  fill(kernel::cumsum, cumsum);
 }
 
 }  // namespace dnn::cpu

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "core/kernels/conv.h"
+#include "core/kernels/index.h"
+#include "core/kernels/sort.h"
 #include "core/storage.h"
 
 namespace dnn::cpu {
@@ -20,6 +22,13 @@ void conv2d_backward_weight(const kernel::ConvProblem& problem, const Tensor& x,
 void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out, bool accumulate);
 void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
                   const Tensor& out);
+
+void gather(const Tensor& x, const Tensor& index, const kernel::IndexShape& shape, const Tensor& out);
+void scatter(const Tensor& source, const Tensor& index, const kernel::IndexShape& shape, kernel::Scatter how,
+             const Tensor& out);
+void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out);
+void sort(const Tensor& x, bool descending, const Tensor& values, const Tensor& indices);
+void cumsum(const Tensor& x, const kernel::ReduceShape& shape, bool reverse, const Tensor& out, bool accumulate);
 
 void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw);
 

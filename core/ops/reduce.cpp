@@ -1,60 +1,47 @@
-// Reductions. Every case is brought to [outer, n, inner] -> [outer, inner]: dimensions that are neighbours are merged,
-// others are first moved to the end.
+// Sums and extrema, and the plan that all reductions share.
 #include "dnn/ops/reduce.h"
 
-#include <array>
-
-#include "core/check.h"
-#include "core/kernels/reduce.h"
-#include "core/node.h"
+#include "core/ops/reduction.h"
 #include "dnn/ops/binary.h"
 
 namespace dnn {
 
 using detail::Backward;
 using detail::Saved;
-using kernel::ReduceShape;
+using Plan = detail::ReductionPlan;
 
-namespace {
+namespace detail {
 
-// What is to be reduced and what comes out.
-struct Plan {
-  std::array<bool, Shape::max_rank> reduced{};
-  Shape kept;         // with size 1 for reduced dimensions
-  Shape result;       // kept, or without them
-  ReduceShape sizes;  // of `arranged(x)`
-  bool neighbours = true;
-};
-
-Plan plan(const char* where, const Tensor& x, const ReduceOptions& options) {
-  detail::check_defined(where, {{"input", &x}});
-  Plan p;
-  for (int64_t dim : options.dims) {
-    const int64_t d = detail::check_dim(where, dim, x.rank());
+ReductionPlan plan_reduction(const char* where, const Tensor& x, const Shape& dims, bool keepdim) {
+  check_defined(where, {{"input", &x}});
+  ReductionPlan p;
+  for (int64_t dim : dims) {
+    const int64_t d = check_dim(where, dim, x.rank());
     if (p.reduced[static_cast<size_t>(d)])
       throw IndexError(fmt::format("{}: dimension {} is named twice, expected each once (dims {}, shape {})", where, d,
-                                   options.dims, x.shape()));
+                                   dims, x.shape()));
     p.reduced[static_cast<size_t>(d)] = true;
   }
-  if (options.dims.empty()) p.reduced.fill(true);
+  if (dims.empty()) p.reduced.fill(true);
 
   int groups = 0;
   for (int64_t d = 0; d < x.rank(); ++d) {
     const bool reduced = p.reduced[static_cast<size_t>(d)];
     const int64_t size = x.shape()[d];
     p.kept.push_back(reduced ? 1 : size);
-    if (!reduced || options.keepdim) p.result.push_back(p.kept[d]);
+    if (!reduced || keepdim) p.result.push_back(p.kept[d]);
     if (reduced && (d == 0 || !p.reduced[static_cast<size_t>(d - 1)])) ++groups;
-    if (reduced) p.sizes.n *= size;
-    else (groups == 0 ? p.sizes.outer : p.sizes.inner) *= size;
+    if (reduced)
+      p.sizes.n *= size;
+    else
+      (groups == 0 ? p.sizes.outer : p.sizes.inner) *= size;
   }
   p.neighbours = groups <= 1;
   if (!p.neighbours) p.sizes.outer *= std::exchange(p.sizes.inner, 1);
   return p;
 }
 
-// x as the kernel wants it: contiguous, plain, reduced dimensions side by side.
-Tensor arranged(const Tensor& x, const Plan& p) {
+Tensor arranged(const Tensor& x, const ReductionPlan& p) {
   NoGrad no_grad;
   Tensor source = x;
   if (!p.neighbours) {
@@ -62,12 +49,40 @@ Tensor arranged(const Tensor& x, const Plan& p) {
     Strides steps;
     for (bool reduced : {false, true})
       for (int64_t d = 0; d < x.rank(); ++d)
-        if (p.reduced[static_cast<size_t>(d)] == reduced) sizes.push_back(x.shape()[d]), steps.push_back(x.strides()[d]);
-    source = detail::make_view(x, sizes, steps, detail::Access::impl(x).offset);
+        if (p.reduced[static_cast<size_t>(d)] == reduced)
+          sizes.push_back(x.shape()[d]), steps.push_back(x.strides()[d]);
+    source = make_view(x, sizes, steps, Access::impl(x).offset);
   }
   source = source.contiguous();
-  detail::make_plain(source);
+  make_plain(source);
   return source;
+}
+
+Tensor allocate_arranged(const Shape& x, const ReductionPlan& p, DType dtype, Device device) {
+  if (p.neighbours) return allocate(x, dtype, device);
+  Shape sizes;
+  for (bool reduced : {false, true})
+    for (int64_t d = 0; d < x.rank(); ++d)
+      if (p.reduced[static_cast<size_t>(d)] == reduced) sizes.push_back(x[d]);
+  return allocate(sizes, dtype, device);
+}
+
+Tensor in_order_of(const Shape& x, const ReductionPlan& p, const Tensor& arranged) {
+  if (p.neighbours) return arranged;
+  Strides steps = x;
+  int64_t position = 0;
+  for (bool reduced : {false, true})
+    for (int64_t d = 0; d < x.rank(); ++d)
+      if (p.reduced[static_cast<size_t>(d)] == reduced) steps[d] = arranged.strides()[position++];
+  return make_view(arranged, x, steps, 0);
+}
+
+}  // namespace detail
+
+namespace {
+
+Plan plan(const char* where, const Tensor& x, const ReduceOptions& options) {
+  return detail::plan_reduction(where, x, options.dims, options.keepdim);
 }
 
 void record_sum(const char* name, const Tensor& out, const Tensor& x, const Plan& p, double scale) {
@@ -91,24 +106,10 @@ Tensor extremum(const char* name, kernel::Extremum which, const Tensor& x, const
   if (!indices.defined()) return values;
 
   detail::record(name, values, {x}, [p, indices = Saved(indices), shape = x.shape()](Backward& b) {
-    if (p.neighbours) {
-      Tensor whole = detail::allocate(shape, b.grad().dtype(), b.grad().device());
-      detail::make_plain(b.grad());
-      kernel::reduce_extremum_backward[whole.device()](b.grad(), b.get(indices), p.sizes, whole);
-      return b.set(0, whole);
-    }
-    // Written in the arranged order, then read back through a view in the original one.
-    Shape sizes;
-    std::array<int64_t, Shape::max_rank> position{};
-    for (bool reduced : {false, true})
-      for (int64_t d = 0; d < shape.rank(); ++d)
-        if (p.reduced[static_cast<size_t>(d)] == reduced)
-          position[static_cast<size_t>(d)] = sizes.rank(), sizes.push_back(shape[d]);
-    Tensor whole = detail::allocate(sizes, b.grad().dtype(), b.grad().device());
+    Tensor whole = detail::allocate_arranged(shape, p, b.grad().dtype(), b.grad().device());
+    detail::make_plain(b.grad());
     kernel::reduce_extremum_backward[whole.device()](b.grad(), b.get(indices), p.sizes, whole);
-    Strides steps = shape;
-    for (int64_t d = 0; d < shape.rank(); ++d) steps[d] = whole.strides()[position[static_cast<size_t>(d)]];
-    b.set(0, detail::make_view(whole, shape, steps, 0));
+    b.set(0, detail::in_order_of(shape, p, whole));
   });
   return values;
 }
@@ -133,19 +134,15 @@ Tensor mean(const Tensor& x, const ReduceOptions& options) {
   return out;
 }
 
-Tensor max(const Tensor& x, const ReduceOptions& options) {
-  return extremum("max", kernel::Extremum::max, x, options);
-}
+Tensor max(const Tensor& x, const ReduceOptions& options) { return extremum("max", kernel::Extremum::max, x, options); }
 
-Tensor min(const Tensor& x, const ReduceOptions& options) {
-  return extremum("min", kernel::Extremum::min, x, options);
-}
+Tensor min(const Tensor& x, const ReduceOptions& options) { return extremum("min", kernel::Extremum::min, x, options); }
 
 Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {
   const Plan p = plan("argmax", x, {.dims = {dim}, .keepdim = keepdim});
   if (p.sizes.n == 0)
-    throw ShapeError(fmt::format("argmax: dimension {} is empty, expected at least one element (shape {})", dim,
-                                 x.shape()));
+    throw ShapeError(
+        fmt::format("argmax: dimension {} is empty, expected at least one element (shape {})", dim, x.shape()));
   if (x.dtype() == DType::boolean)
     throw DTypeError(fmt::format("argmax: the input is bool, expected a number type (shape {})", x.shape()));
   Tensor indices = detail::allocate(p.result, DType::int64, x.device());

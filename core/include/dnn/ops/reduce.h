@@ -13,6 +13,11 @@ struct ReduceOptions {
   bool keepdim = false;  ///< Keep reduced dimensions with size 1.
 };
 
+/// What an operation that chooses elements gives: the elements, and where they were along the dimension (int64).
+struct ValuesAndIndices {
+  Tensor values, indices;
+};
+
 /// Sum; integers and bools give int64. Throws IndexError for a dimension out of range or named twice.
 Tensor sum(const Tensor& x, const ReduceOptions& options = {});
 /// Arithmetic mean; throws DTypeError unless the type is floating.

@@ -1,0 +1,43 @@
+// Slots that read and write at positions which a tensor of indices names.
+#pragma once
+
+#include "core/slot.h"
+#include "dnn/tensor.h"
+
+namespace dnn::kernel {
+
+// The operation brings every case to rows along the middle: x [outer, n, inner], picked [outer, m, inner]. The index
+// (int64) is [outer, m, inner], or [m] and the same for all when `shared`. An index outside of [0, n) throws IndexError
+// with the operation's name (on a GPU at the next wait).
+struct IndexShape {
+  const char* name = "";
+  int64_t outer = 1;
+  int64_t n = 1;
+  int64_t m = 1;
+  int64_t inner = 1;
+  bool shared = false;
+};
+
+// out [outer, m, inner] = x at the indices. Any type, contiguous, plain.
+inline constinit Slot<void(const Tensor& x, const Tensor& index, const IndexShape& shape, const Tensor& out)> gather{
+    "gather"};
+
+enum class Scatter { add, write };
+
+// out [outer, n, inner] at the indices = source [outer, m, inner], or + it; the rest of out stays. Of several sources
+// for one element the last is written; additions are made in their order. Any type but bool for additions, contiguous,
+// plain.
+inline constinit Slot<void(const Tensor& source, const Tensor& index, const IndexShape& shape, Scatter how,
+                           const Tensor& out)>
+    scatter{"scatter"};
+
+// out [count, rank] (int64) = the coordinates of the elements of the mask (bool, contiguous) that are set, in row-major
+// order; counts (int64) = how many are set up to and including each.
+inline constinit Slot<void(const Tensor& mask, const Tensor& counts, const Tensor& out)> nonzero{"nonzero"};
+
+template <class Visit>
+void visit_index_slots(Visit&& visit) {
+  visit(gather), visit(scatter), visit(nonzero);
+}
+
+}  // namespace dnn::kernel
