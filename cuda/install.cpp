@@ -82,6 +82,8 @@ void install() {
   fill_slot(kernel::max_pool2d_backward, max_pool2d_backward);
   fill_slot(kernel::avg_pool2d_forward, avg_pool2d_forward);
   fill_slot(kernel::avg_pool2d_backward, avg_pool2d_backward);
+  fill_slot(kernel::interpolate_forward, interpolate_forward);
+  fill_slot(kernel::interpolate_backward, interpolate_backward);
   fill_slot(kernel::sgd_update, sgd_update);
   fill_slot(kernel::adam_update, adam_update);
   fill_slot(kernel::rmsprop_update, rmsprop_update);

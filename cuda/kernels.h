@@ -74,6 +74,10 @@ void avg_pool2d_forward(const kernel::PoolProblem& problem, const Tensor& x, con
 void avg_pool2d_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& grad_input,
                          bool accumulate);
 
+void interpolate_forward(const kernel::InterpolateProblem& problem, const Tensor& x, const Tensor& out);
+void interpolate_backward(const kernel::InterpolateProblem& problem, const Tensor& grad_output,
+                          const Tensor& grad_input, bool accumulate);
+
 void sgd_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                 const std::vector<Tensor>& velocities, const SgdUpdate& options);
 void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,

@@ -68,6 +68,9 @@ std::vector<Tensor> run(Module& module, const Tensor& input, Compute&& compute) 
   return results;
 }
 
+// The one tensor of a layer's output, also where its own call operator gives more.
+inline Tensor as_layer(Layer& layer, const Tensor& x) { return layer(x); }
+
 template <class L, class Operation>
 void check_layer(L layer, const Shape& shape, Operation&& operation) {
   SCOPED_TRACE(layer.type_name());
@@ -83,7 +86,7 @@ void check_layer(L layer, const Shape& shape, Operation&& operation) {
     reference.train(training), actual.train(training);
     EXPECT_EQ(actual.training(), training);
     const auto expected = run(reference, input, [&](const Tensor& x) { return operation(reference, x); });
-    const auto results = run(actual, input, [&](const Tensor& x) { return actual(x); });
+    const auto results = run(actual, input, [&](const Tensor& x) { return as_layer(actual, x); });
     ASSERT_EQ(results.size(), 2 + layer.parameters().size());
     ASSERT_EQ(results.size(), expected.size());
     for (size_t i = 0; i < results.size(); ++i) {
@@ -95,7 +98,7 @@ void check_layer(L layer, const Shape& shape, Operation&& operation) {
   // Everything below is compared by what the layer computes in evaluation.
   layer.eval();
   NoGrad no_grad;
-  const Tensor before = layer(input);
+  const Tensor before = as_layer(layer, input);
   L other = layer.clone();
   EXPECT_FALSE(other.training()) << "a clone keeps the mode";
   const StateDict mine = layer.state_dict(), theirs = other.state_dict();
@@ -105,22 +108,22 @@ void check_layer(L layer, const Shape& shape, Operation&& operation) {
     EXPECT_EQ(tensor.requires_grad(), false) << name;
   }
   disturb(other);
-  expect_same(layer(input), before, "a clone that changes leaves the original alone");
+  expect_same(as_layer(layer, input), before, "a clone that changes leaves the original alone");
   if (!mine.empty()) {
-    EXPECT_NE(values(other(input)), values(before));
+    EXPECT_NE(values(as_layer(other, input)), values(before));
   }
   other.load_state_dict(mine);
-  expect_same(other(input), before, "the state dict carries everything over");
+  expect_same(as_layer(other, input), before, "the state dict carries everything over");
 
   const std::vector<Tensor> handles = layer.parameters();
   L moved = std::move(layer);
-  expect_same(moved(input), before, "moving changes nothing");
+  expect_same(as_layer(moved, input), before, "moving changes nothing");
   const std::vector<Tensor> after = moved.parameters();
   ASSERT_EQ(after.size(), handles.size());
   for (size_t i = 0; i < handles.size(); ++i) EXPECT_TRUE(after[i].is_same(handles[i])) << "moving keeps the tensors";
 
   moved.to(DType::float64);
-  expect_near(moved(input.to(DType::float64)), before, "in float64");
+  expect_near(as_layer(moved, input.to(DType::float64)), before, "in float64");
   for (size_t i = 0; i < handles.size(); ++i) EXPECT_EQ(handles[i].dtype(), DType::float64);
 }
 

@@ -1,10 +1,14 @@
 // Dropout. The reference draws the mask from the published generator itself.
 #include "dnn/ops/dropout.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "dnn/ops/factory.h"
 #include "dnn/random.h"
+#include "tests/harness/errors.h"
 #include "tests/harness/op_row.h"
 
 namespace dnn::test {
@@ -42,7 +46,35 @@ Row dropout_row() {
   return row.transparent();
 }
 
-const Rows rows{dropout_row()};
+// One word of the generator for each channel of each sample.
+Row channel_row(const std::string& name, Tensor (*f)(const Tensor&, const DropoutOptions&),
+                const std::vector<Shape>& shapes) {
+  Row row{.operation = name};
+  for (const Shape& shape : shapes)
+    for (const double p : {0.0, 0.4, 1.0})
+      row.sample({.label = shape.str() + " p " + std::to_string(p),
+                  .inputs = {Input(shape)},
+                  .function = [=](const Args& x) { return f(x[0], {.p = p}); },
+                  .reference =
+                      [=](const std::vector<Array>& x) {
+                        const Array mask = reference(Array(Shape{shape[0], shape[1]}, 1), p);
+                        Array y(shape);
+                        for_each_index(shape, [&](const Shape& at) { y.at(at) = x[0].at(at) * mask(at[0], at[1]); });
+                        return y;
+                      }});
+  return row;
+}
+
+const Rows rows{dropout_row(), channel_row("dropout1d", dropout1d, {{4, 5, 3}, {1, 1, 1}, {0, 3, 2}}),
+                channel_row("dropout2d", dropout2d, {{4, 5, 2, 3}, {2, 16, 3, 5}, {1, 1, 1, 1}, {0, 3, 2, 2}})};
+
+TEST(DropoutErrors, OfChannels) {
+  EXPECT_ERROR(dropout2d(zeros({2, 3, 4})), ShapeError,
+               "dropout2d: input has 3 dimensions, expected 4 (input [2, 3, 4])");
+  EXPECT_ERROR(dropout1d(zeros({2, 3, 4}), {.p = 2}), ArgumentError,
+               "dropout1d: p is 2, expected 0 to 1 (input [2, 3, 4])");
+  EXPECT_ERROR(dropout2d({}), ArgumentError, "dropout2d: input is undefined, expected a tensor");
+}
 
 }  // namespace
 }  // namespace dnn::test

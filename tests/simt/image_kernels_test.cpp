@@ -129,6 +129,38 @@ TEST(PoolKernels, NanWinsAndLargeWindowsHaveWideWinners) {
   expect_same(gpu_y, y);
 }
 
+// ---- interpolation --------------------------------------------------------------------------------------------------
+
+kernel::InterpolateProblem interpolate_problem(const Shape& input, Size2 size, bool linear, bool corners) {
+  const auto sampling = [&](int64_t in, int64_t out) {
+    const auto a = static_cast<double>(in), b = static_cast<double>(out);
+    return kernel::Sampling{in, out, corners ? (a - 1) / (b - 1) : a / b, linear, corners};
+  };
+  return {input, {input[0], input[1], size.h, size.w}, sampling(input[2], size.h), sampling(input[3], size.w)};
+}
+
+TEST(InterpolateKernels, EveryLayoutAndType) {
+  const Shape shape{2, 16, 5, 7};
+  for (const auto& problem :
+       {interpolate_problem(shape, {10, 14}, false, false), interpolate_problem(shape, {3, 9}, false, false),
+        interpolate_problem(shape, {10, 4}, true, false), interpolate_problem(shape, {3, 16}, true, true)}) {
+    for (const DType type : floating_types) {
+      const Tensor x = uniform(shape, type), grad = uniform(problem.output, type), before = uniform(shape, type);
+      const Tensor y = detail::allocate(problem.output, type, cpu), grad_input = before.clone();
+      kernel::interpolate_forward[cpu](problem, x, y);
+      kernel::interpolate_backward[cpu](problem, grad, grad_input, true);
+      for (const Layout layout : all_layouts) {
+        if (type != DType::float32 && layout != Layout::plain) continue;
+        const Tensor gpu_y = blank(problem.output, type, layout), gpu_grad_input = to_gpu(before, layout);
+        kernel::interpolate_forward[cuda](problem, to_gpu(x, layout), gpu_y);
+        kernel::interpolate_backward[cuda](problem, to_gpu(grad, layout), gpu_grad_input, true);
+        expect_near(back(gpu_y), y, 2 * unit(type));
+        expect_near(back(gpu_grad_input), grad_input, 2 * unit(type));
+      }
+    }
+  }
+}
+
 // ---- batch norm -----------------------------------------------------------------------------------------------------
 
 struct NormCase {

@@ -3,11 +3,40 @@
 // This takes memory and time, but those types are for GPUs; instantiated for them, the kernels would be twice as large.
 #include "core/cpu/convert.h"
 #include "core/cpu/simd/simd.h"
+#include "dnn/autograd.h"
 
 namespace dnn::cpu {
 namespace {
 
 constexpr Device device = Device::cpu();
+
+kernel::RecurrentTensors to_float32(const kernel::RecurrentTensors& t) {
+  kernel::RecurrentTensors wide{
+      cpu::to_float32(t.x), cpu::to_float32(t.h_0), cpu::to_float32(t.c_0), cpu::to_float32(t.y), t.reserve, {}};
+  for (int d = 0; d < 2; ++d) {
+    const RecurrentWeights& w = t.weights[d];
+    wide.weights[d] = {cpu::to_float32(w.weight_ih), cpu::to_float32(w.weight_hh), cpu::to_float32(w.bias_ih),
+                       cpu::to_float32(w.bias_hh)};
+  }
+  return wide;
+}
+
+kernel::RecurrentProblem to_float32(kernel::RecurrentProblem problem) {
+  problem.dtype = DType::float32;
+  return problem;
+}
+
+// Calls visit(gradient of `out`, that of `wide`) for all of them, in the order in which they are to be written.
+template <class Visit>
+void visit_gradients(const kernel::RecurrentGradients& out, kernel::RecurrentGradients& wide, const Visit& visit) {
+  visit(out.x, wide.x), visit(out.h_0, wide.h_0), visit(out.c_0, wide.c_0);
+  for (int d = 0; d < 2; ++d) {
+    const auto& from = out.weights[d];
+    auto& to = wide.weights[d];
+    visit(from.weight_ih, to.weight_ih), visit(from.weight_hh, to.weight_hh);
+    visit(from.bias_ih, to.bias_ih), visit(from.bias_hh, to.bias_hh);
+  }
+}
 
 }  // namespace
 
@@ -59,6 +88,33 @@ void avg_pool2d_backward_by_float(const kernel::PoolProblem& p, const Tensor& gr
   const Tensor result = float32_like(grad_input, accumulate);
   kernel::avg_pool2d_backward[device](p, to_float32(grad_output), result, accumulate);
   round_to(result, grad_input);
+}
+
+void recurrent_forward_by_float(const kernel::RecurrentProblem& p, const kernel::RecurrentTensors& t,
+                                const Tensor& c_n) {
+  kernel::RecurrentTensors wide = to_float32(t);
+  const Tensor cells = c_n.defined() ? float32_like(c_n) : c_n;
+  kernel::recurrent_forward[device](to_float32(p), wide, cells);
+  round_to(wide.y, t.y);
+  round_to(cells, c_n);
+}
+
+// Nothing accumulates in the stand-ins: two gradients may have one destination.
+void recurrent_backward_by_float(const kernel::RecurrentProblem& p, const kernel::RecurrentTensors& t,
+                                 const Tensor& grad_y, const Tensor& grad_c_n, const kernel::RecurrentGradients& out) {
+  using kernel::RecurrentGradient;
+  kernel::RecurrentGradients wide;
+  visit_gradients(out, wide, [](const RecurrentGradient& from, RecurrentGradient& to) {
+    if (from.tensor.defined()) to.tensor = float32_like(from.tensor);
+  });
+  kernel::recurrent_backward[device](to_float32(p), to_float32(t), cpu::to_float32(grad_y), cpu::to_float32(grad_c_n),
+                                     wide);
+  const NoGrad no_grad;
+  visit_gradients(out, wide, [](const RecurrentGradient& to, RecurrentGradient& from) {
+    if (!to.tensor.defined()) return;
+    if (to.accumulate) from.tensor.add_(cpu::to_float32(to.tensor));
+    round_to(from.tensor, to.tensor);
+  });
 }
 
 }  // namespace dnn::cpu

@@ -10,8 +10,9 @@
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
-void install_layers();  // in install_layers.h
-void install_norms();   // in install_norms.h
+void install_layers();     // in install_layers.h
+void install_norms();      // in install_norms.h
+void install_recurrent();  // in recurrent.h
 
 inline void install() {
   install_copy();
@@ -20,6 +21,7 @@ inline void install() {
   install_loss();
   install_norms();
   install_optim();
+  install_recurrent();
   install_reduce();
   install_softmax();
 }

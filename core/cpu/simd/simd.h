@@ -10,6 +10,7 @@
 
 #include "core/kernels/loss.h"
 #include "core/kernels/pool.h"
+#include "core/kernels/recurrent.h"
 #include "core/kernels/reduce.h"
 #include "dnn/dtype.h"
 
@@ -45,9 +46,8 @@ class Scratch {
 void softmax_forward_by_float(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
 void softmax_backward_by_float(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,
                                const Tensor& out, bool accumulate);
-void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels,
-                                    const kernel::CrossEntropyRule& rule, const Tensor& losses,
-                                    const Tensor& row_weights, const Tensor& log_sums);
+void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
+                                    const Tensor& losses, const Tensor& row_weights, const Tensor& log_sums);
 void cross_entropy_backward_by_float(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
                                      const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
                                      bool accumulate);
@@ -57,5 +57,9 @@ void max_pool2d_backward_by_float(const kernel::PoolProblem& p, const Tensor& gr
                                   const Tensor& grad_input, bool accumulate);
 void avg_pool2d_backward_by_float(const kernel::PoolProblem& p, const Tensor& grad_output, const Tensor& grad_input,
                                   bool accumulate);
+void recurrent_forward_by_float(const kernel::RecurrentProblem& p, const kernel::RecurrentTensors& t,
+                                const Tensor& c_n);
+void recurrent_backward_by_float(const kernel::RecurrentProblem& p, const kernel::RecurrentTensors& t,
+                                 const Tensor& grad_y, const Tensor& grad_c_n, const kernel::RecurrentGradients& out);
 
 }  // namespace dnn::cpu

@@ -11,6 +11,8 @@
 #include "dnn/layers/module_list.h"
 #include "dnn/layers/norm.h"
 #include "dnn/layers/pool.h"
+#include "dnn/layers/recurrent.h"
 #include "dnn/layers/sequential.h"
+#include "dnn/layers/upsample.h"
 #include "dnn/module.h"
 #include "dnn/summary.h"

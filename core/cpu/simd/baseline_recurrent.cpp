@@ -1,0 +1,3 @@
+// The kernels of recurrent networks, beside baseline.cpp.
+#define DNN_SIMD_VARIANT baseline
+#include "core/cpu/simd/recurrent.h"
