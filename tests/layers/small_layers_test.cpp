@@ -62,5 +62,39 @@ TEST(SmallLayers, UnflattenAndIdentity) {
                "Unflatten: dimension 2 is out of range, expected -2 <= dimension < 2 (input [3, 4])");
 }
 
+TEST(SmallLayers, EmbeddingLooksUpRowsAndLearnsThem) {
+  Embedding words(5, 3, {.padding_idx = 0});
+  EXPECT_EQ(values(words.weight[0]), std::vector<double>(3, 0.0));
+  const Tensor index = from_values(std::vector<int64_t>{4, 0, 4, 2}, {2, 2});
+  const Tensor y = words(index);
+  expect_same(y, embedding(index, words.weight, {.padding_idx = 0}), "the operation");
+  EXPECT_EQ(y.shape(), Shape({2, 2, 3}));
+  y.sum().backward();
+  EXPECT_EQ(values(words.weight.grad()), (std::vector<double>{0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 2, 2, 2}));
+  const Embedding copy = words.clone();
+  expect_same(copy.weight, words.weight, "a clone");
+  EXPECT_FALSE(copy.weight.is_same(words.weight));
+  EXPECT_EQ(words.str(), "Embedding(5, 3, padding_idx=0)");
+  EXPECT_EQ(Embedding(5, 3).str(), "Embedding(5, 3)");
+  EXPECT_EQ(words.named_parameters().size(), 1u);
+}
+
+TEST(SmallLayers, EmbeddingStandsInASummary) {
+  Sequential net(Embedding(50, 8), GRU(8, 4, {.batch_first = true, .return_sequences = false}));
+  const Summary result = summary(net, {6}, {.dtype = DType::int64});
+  EXPECT_EQ(result.rows[0].output, Shape({1, 6, 8}));
+  EXPECT_EQ(result.rows[0].parameters, 400);
+  EXPECT_EQ(result.rows[1].output, Shape({1, 4}));
+}
+
+TEST(SmallLayers, EmbeddingRefusesBadSizesAndIndices) {
+  EXPECT_ERROR(Embedding(0, 3), ArgumentError, "Embedding: rows is 0 and features is 3, expected both at least 1");
+  EXPECT_ERROR(Embedding(4, 3, {.padding_idx = 4}), IndexError,
+               "Embedding: padding_idx is 4, expected -4 <= padding_idx < 4");
+  Embedding words(4, 3);
+  EXPECT_ERROR(words(from_values(std::vector<int64_t>{-1}, {1})), IndexError,
+               "embedding: index -1 at position 0, expected 0 <= index < 4");
+}
+
 }  // namespace
 }  // namespace dnn::test

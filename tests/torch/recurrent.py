@@ -1,9 +1,9 @@
-"""What PyTorch computes in recurrent_test.cpp: recurrent layers and interpolation."""
+"""What PyTorch computes in recurrent_test.cpp: recurrent layers, interpolation and embedding."""
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from frame import R, File
+from frame import I, R, File
 
 file = File(__file__)
 op, module = file.op, file.module
@@ -36,5 +36,8 @@ op("upsample.bilinear", image, lambda x: F.interpolate(x, scale_factor=2, mode="
 op("upsample.bilinear.size", image, lambda x: F.interpolate(x, size=(8, 5), mode="bilinear"))
 op("upsample.bilinear.fraction", image, lambda x: F.interpolate(x, scale_factor=(1.7, 0.7), mode="bilinear"))
 op("upsample.bilinear.corners", image, lambda x: F.interpolate(x, size=(8, 5), mode="bilinear", align_corners=True))
+
+module("embedding", nn.Embedding(6, 3), [I(2, 4, high=6)])
+module("embedding.padding", nn.Embedding(6, 3, padding_idx=2), [I(2, 4, high=6)])
 
 file.save()

@@ -1,6 +1,7 @@
-// Recurrent layers and interpolation against PyTorch; recurrent.py has the same cases.
+// Recurrent layers, interpolation and embedding against PyTorch; recurrent.py has the same cases.
 #include "dnn/layers/recurrent.h"
 
+#include "dnn/layers/embedding.h"
 #include "dnn/ops.h"
 #include "tests/torch/vectors.h"
 
@@ -58,6 +59,8 @@ const TorchCases cases{
         upsample("bilinear.size", {.size = {8, 5}, .mode = bilinear}),
         upsample("bilinear.fraction", {.scale = {1.7, 0.7}, .mode = bilinear}),
         upsample("bilinear.corners", {.size = {8, 5}, .mode = bilinear, .align_corners = true}),
+        layer_case("embedding", {I({2, 4}, 0, 6)}, [] { return Embedding(6, 3); }),
+        layer_case("embedding.padding", {I({2, 4}, 0, 6)}, [] { return Embedding(6, 3, {.padding_idx = 2}); }),
     }};
 
 }  // namespace

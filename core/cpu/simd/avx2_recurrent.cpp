@@ -1,3 +1,3 @@
-// The kernels of recurrent networks, beside avx2.cpp.
+// The kernels of recurrent layers, beside avx2.cpp.
 #define DNN_SIMD_VARIANT avx2
-#include "core/cpu/simd/recurrent.h"
+#include "core/cpu/simd/install_recurrent.h"

@@ -1,3 +1,3 @@
-// The kernels of recurrent networks, beside baseline.cpp.
+// The kernels of recurrent layers, beside baseline.cpp.
 #define DNN_SIMD_VARIANT baseline
-#include "core/cpu/simd/recurrent.h"
+#include "core/cpu/simd/install_recurrent.h"

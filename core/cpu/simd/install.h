@@ -12,7 +12,7 @@ namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 void install_layers();     // in install_layers.h
 void install_norms();      // in install_norms.h
-void install_recurrent();  // in recurrent.h
+void install_recurrent();  // in install_recurrent.h
 
 inline void install() {
   install_copy();

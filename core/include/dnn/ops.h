@@ -4,6 +4,7 @@
 #include "dnn/ops/binary.h"
 #include "dnn/ops/conv.h"
 #include "dnn/ops/dropout.h"
+#include "dnn/ops/embedding.h"
 #include "dnn/ops/factory.h"
 #include "dnn/ops/index.h"
 #include "dnn/ops/interpolate.h"

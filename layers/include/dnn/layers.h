@@ -6,6 +6,7 @@
 #include "dnn/layers/activation.h"
 #include "dnn/layers/conv.h"
 #include "dnn/layers/dropout.h"
+#include "dnn/layers/embedding.h"
 #include "dnn/layers/flatten.h"
 #include "dnn/layers/linear.h"
 #include "dnn/layers/module_list.h"
