@@ -17,4 +17,20 @@ LearningRateSchedule::LearningRateSchedule(LrSchedule schedule) : schedule_(std:
 
 void LearningRateSchedule::on_step_begin(Trainer& trainer) { trainer.scale_lr(schedule_(trainer.position())); }
 
+ReduceLrOnPlateau::ReduceLrOnPlateau(const ReduceLrOptions& options)
+    : monitor_("reduce_lr_on_plateau", options.monitor, options.better),
+      plateau_({.factor = options.factor,
+                .patience = options.patience,
+                .threshold = options.threshold,
+                .cooldown = options.cooldown,
+                .min_factor = options.min_factor}) {}
+
+void ReduceLrOnPlateau::on_fit_begin(Trainer& trainer) { monitor_.begin(trainer); }
+void ReduceLrOnPlateau::on_step_begin(Trainer& trainer) { trainer.scale_lr(plateau_.factor()); }
+
+void ReduceLrOnPlateau::on_epoch_end(Trainer&, const EpochStats& stats) {
+  const double value = monitor_.value(stats);
+  plateau_.step(monitor_.higher_is_better() ? -value : value);
+}
+
 }  // namespace dnn

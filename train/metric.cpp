@@ -8,23 +8,13 @@
 #include "dnn/autograd.h"
 #include "dnn/error.h"
 #include "dnn/ops.h"
+#include "train/device_sum.h"
 #include "train/state_numbers.h"
 
 namespace dnn {
 namespace {
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
-
-// sum += value * weight; both [] on one device, the sum made at the first use.
-void accumulate(Tensor& sum, const Tensor& value, double weight) {
-  const NoGrad no_grad;
-  if (!sum.defined() || sum.device() != value.device()) {
-    const Tensor before = sum;
-    sum = zeros({}, {.dtype = DType::float64, .device = value.device()});
-    if (before.defined()) sum.copy_(before.to(value.device()));
-  }
-  sum.add_(value.detach().to(DType::float64), weight);
-}
 
 }  // namespace
 

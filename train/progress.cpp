@@ -162,6 +162,8 @@ void Progress::draw(const Trainer& trainer, bool validating) {
     parts.push_back({"loss " + number(trainer.loss()), 3});
     const double accuracy = trainer.accuracy();
     if (!std::isnan(accuracy)) parts.push_back({"accuracy " + percent(accuracy), 4});
+    for (const auto& metric : trainer.options().metrics)
+      if (!validating) parts.push_back({metric->name() + " " + number(metric->value()), 7});
   }
   const int columns = width() - 1;  // the last column would wrap on some terminals
   shorten(parts, columns);

@@ -148,8 +148,8 @@ void Trainer::train_step(std::span<const Batch> batches) {
     step_loss = step_loss.defined() ? step_loss + part.detach() : part.detach();
     results.push_back({loss.detach(), output.detach(), target});
   }
-  if (options_.clip_norm > 0) clip_grad_norm_(optimizer_->parameters(), options_.clip_norm);
   notify([&](Callback& callback) { callback.on_update(*this, batches, step_loss); });
+  if (options_.clip_norm > 0) clip_grad_norm_(optimizer_->parameters(), options_.clip_norm);
   {
     const ScaledLearningRate scaled(*optimizer_, lr_factor_);
     lr_ = optimizer_->lr();

@@ -74,6 +74,18 @@ TEST(Progress, DrawsABarOnATerminal) {
                 "\n");
 }
 
+TEST(Progress, ShowsMetrics) {
+  std::ostringstream out;
+  Sequential net = identity_net();
+  DataLoader loader(TensorDataset(tensor({1, 0, 1, 0}, {2, 2}), arange(0, 2)), {.batch_size = 2});
+  auto progress = std::make_shared<Progress>(ProgressOptions{.mode = Progress::bar, .stream = &out, .width = 150});
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0}),
+                  {.metrics = {std::make_shared<Recall>()}, .progress = Progress::off, .callbacks = {progress}});
+  trainer.fit(loader, loader);
+  EXPECT_THAT(out.str(), testing::HasSubstr("accuracy 50.00 %  recall 0.5000\x1b[K"));
+  EXPECT_THAT(out.str(), testing::HasSubstr("val accuracy 50.00 %  val recall 0.5000\x1b[K\n"));
+}
+
 TEST(Progress, PrintsALinePerEpochElsewhere) {
   EXPECT_EQ((Show{.epochs = 2, .seconds_per_step = 45, .classes = false}({.mode = Progress::automatic})),
             "epoch 1/2  1:30  0.04 samples/s  loss 1.0000\n"

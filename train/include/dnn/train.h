@@ -1,13 +1,22 @@
 // All of training.
 #pragma once
 
+#include "dnn/train/average_weights.h"
 #include "dnn/train/callback.h"
 #include "dnn/train/checkpoint.h"
+#include "dnn/train/checkpoint_callbacks.h"
+#include "dnn/train/classification.h"
 #include "dnn/train/clock.h"
+#include "dnn/train/csv_log.h"
+#include "dnn/train/curves.h"
+#include "dnn/train/early_stopping.h"
 #include "dnn/train/evaluate.h"
 #include "dnn/train/history.h"
 #include "dnn/train/interrupt.h"
 #include "dnn/train/lr_schedule.h"
 #include "dnn/train/metric.h"
+#include "dnn/train/monitor.h"
 #include "dnn/train/progress.h"
+#include "dnn/train/regression.h"
+#include "dnn/train/stop_on_nan.h"
 #include "dnn/train/trainer.h"

@@ -20,7 +20,8 @@ class Callback {
   virtual void on_fit_begin(Trainer&) {}    ///< Before the first epoch.
   virtual void on_epoch_begin(Trainer&) {}  ///< Before the first step of an epoch.
   virtual void on_step_begin(Trainer&) {}   ///< Before each step.
-  /// When the gradients of a step are there and the weights have not changed yet: its batches and their mean loss [].
+  /// When the gradients of a step are there, not clipped, and the weights have not changed yet: its batches and their
+  /// mean loss [].
   virtual void on_update(Trainer&, std::span<const Batch> /*batches*/, const Tensor& /*loss*/) {}
   virtual void on_step_end(Trainer&) {}                      ///< After each step.
   virtual void on_validation_begin(Trainer&) {}              ///< After the last step, if there is validation data.

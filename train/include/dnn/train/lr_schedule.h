@@ -5,16 +5,19 @@
 //   .lr_schedule = per_epoch(StepDecay{.every = 30})            // the same, by epoch
 //
 // Every one is a function of the place in the run, so there is nothing to save, and a resumed run has the same rates.
+// What depends on results is a callback: ReduceLrOnPlateau.
 #pragma once
 
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
 #include "dnn/optim/schedule.h"
 #include "dnn/train/callback.h"
+#include "dnn/train/monitor.h"
 
 namespace dnn {
 
@@ -80,6 +83,39 @@ class LearningRateSchedule : public Callback {
 
  private:
   LrSchedule schedule_;
+};
+
+/// Options of `ReduceLrOnPlateau`.
+struct ReduceLrOptions {
+  std::string monitor = "val_loss";   ///< The number that is followed (see `Monitor`).
+  Better better = Better::automatic;  ///< Which numbers are better ones.
+  double factor = 0.1;                ///< What the rate is multiplied by.
+  int64_t patience = 10;              ///< Epochs without improvement that are put up with.
+  double threshold = 1e-4;            ///< Relative change that counts as an improvement.
+  int64_t cooldown = 0;               ///< Epochs after a reduction that are not counted.
+  double min_factor = 0;              ///< The product of the factors does not fall below.
+};
+
+/// Lowers the learning rate when a number of the history stops getting better (see `ReduceOnPlateau`).
+class ReduceLrOnPlateau : public Callback {
+ public:
+  /// Throws ArgumentError for an option out of range.
+  explicit ReduceLrOnPlateau(const ReduceLrOptions& options = {});
+
+  /// Throws ArgumentError when there is no such number.
+  void on_fit_begin(Trainer& trainer) override;
+  void on_step_begin(Trainer& trainer) override;
+  void on_epoch_end(Trainer& trainer, const EpochStats& stats) override;
+  std::string name() const override { return "reduce_lr_on_plateau"; }
+  StateDict state_dict() const override { return plateau_.state_dict(); }
+  void load_state_dict(const StateDict& state) override { plateau_.load_state_dict(state); }
+
+  /// The factor on the learning rate now.
+  double factor() const { return plateau_.factor(); }
+
+ private:
+  Monitor monitor_;
+  ReduceOnPlateau plateau_;  // of the number, negated where larger ones are better
 };
 
 }  // namespace dnn

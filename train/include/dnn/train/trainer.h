@@ -116,6 +116,8 @@ class Trainer {
   Device device() const { return device_; }
   /// The completed epochs.
   const History& history() const { return history_; }
+  /// Whether the running `fit` has validation data.
+  bool validates() const { return validates_; }
   /// The names of the numbers that every epoch of the running `fit` gives, as callbacks monitor them: "loss",
   /// "accuracy", those of the metrics and, with validation data, the same behind "val_".
   std::vector<std::string> monitors() const;

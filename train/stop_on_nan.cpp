@@ -1,0 +1,136 @@
+// The look: x * 0 is 0 for a finite x and NaN for any other, so one sum over everything tells. The search: the batch
+// goes through the net again with a hook on every layer, which also keeps containers from fusing them; hooks are called
+// in the order in which layers finish.
+#include "dnn/train/stop_on_nan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "dnn/autograd.h"
+#include "dnn/ops.h"
+#include "dnn/train/trainer.h"
+
+namespace dnn {
+namespace {
+
+// 0 when all elements are finite, else NaN; [].
+Tensor finite_mark(const Tensor& x) { return sum((x.detach() * 0.0).to(DType::float32)); }
+
+int64_t count_of_bad(const Tensor& x) {
+  const std::vector<double> values = x.detach().to(DType::float64).to_vector<double>();
+  return std::count_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); });
+}
+
+bool is_finite(const Tensor& x) { return !is_floating(x.dtype()) || std::isfinite(finite_mark(x).item()); }
+
+std::string facts(const Tensor& x) {
+  return fmt::format("{} of {} elements, {}", count_of_bad(x), x.numel(), x.shape().str());
+}
+
+std::string name_of(const NamedModule& named) {
+  return named.name.empty() ? fmt::format("the net ({})", named.module->type_name())
+                            : fmt::format("{} ({})", named.name, named.module->type_name());
+}
+
+// The module that owns a parameter, and the parameter's name in it.
+std::string owner_of(Module& net, const std::string& parameter) {
+  const size_t dot = parameter.rfind('.');
+  const std::string path = dot == std::string::npos ? "" : parameter.substr(0, dot);
+  for (const NamedModule& named : net.modules())
+    if (named.name == path) return fmt::format("{} ({})", parameter, named.module->type_name());
+  return parameter;
+}
+
+// While it lives, the first layer whose output is not finite is noted.
+class Watch {
+ public:
+  explicit Watch(Module& net) {
+    for (const NamedModule& named : net.modules()) {
+      auto* layer = dynamic_cast<Layer*>(named.module);
+      if (layer == nullptr) continue;
+      const int id = layer->register_forward_hook([this, named](const Layer&, const Tensor&, const Tensor& output) {
+        if (found_.empty() && !is_finite(output)) found_ = fmt::format("{}: {}", name_of(named), facts(output));
+      });
+      hooks_.emplace_back(layer, id);
+    }
+  }
+  ~Watch() {
+    for (const auto& [layer, id] : hooks_) layer->remove_forward_hook(id);
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  const std::string& found() const { return found_; }
+
+ private:
+  std::vector<std::pair<Layer*, int>> hooks_;
+  std::string found_;
+};
+
+// While it lives, the default generator is another one.
+class GeneratorScope {
+ public:
+  explicit GeneratorScope(const Generator& generator) { default_generator() = generator; }
+  ~GeneratorScope() { default_generator() = before_; }
+  GeneratorScope(const GeneratorScope&) = delete;
+  GeneratorScope& operator=(const GeneratorScope&) = delete;
+
+ private:
+  Generator before_ = default_generator();
+};
+
+}  // namespace
+
+StopOnNan::StopOnNan(const StopOnNanOptions& options) : options_(options) {
+  if (options.every < 1)
+    throw ArgumentError(fmt::format("stop_on_nan: every is {}, expected at least 1", options.every));
+}
+
+void StopOnNan::on_step_begin(Trainer&) { generator_ = default_generator(); }
+
+void StopOnNan::on_update(Trainer& trainer, std::span<const Batch> batches, const Tensor& loss) {
+  if (trainer.step() % options_.every != 0) return;
+  {
+    const NoGrad no_grad;
+    Tensor mark = finite_mark(loss);
+    if (options_.gradients)
+      for (const Tensor& parameter : trainer.optimizer().parameters())
+        if (parameter.has_grad()) mark = mark + finite_mark(parameter.grad()).to(mark.device());
+    if (std::isfinite(mark.item())) return;
+  }
+  throw NotFiniteError(fmt::format("stop_on_nan: the loss is {} at step {} (epoch {}, batch {}); {}", loss.item(),
+                                   trainer.step() + 1, trainer.epoch() + 1, trainer.batch() + 1,
+                                   find_cause(trainer, batches)));
+}
+
+std::string StopOnNan::find_cause(Trainer& trainer, std::span<const Batch> batches) const {
+  const NoGrad no_grad;
+  const GeneratorScope random(generator_);
+  Layer& net = trainer.net();
+  for (const auto& [name, parameter] : net.named_parameters())
+    if (!is_finite(parameter))
+      return fmt::format("the parameter {} was not finite before the step: {}", owner_of(net, name), facts(parameter));
+  for (const Batch& batch : batches) {
+    if (!is_finite(batch.input)) return fmt::format("the input of the net is not finite: {}", facts(batch.input));
+    const Watch watch(net);
+    const Tensor output = net(batch.input.to(trainer.device()));
+    if (!watch.found().empty()) return fmt::format("the first layer whose output is not finite is {}", watch.found());
+    const Tensor loss = trainer.options().loss(output, batch.target.to(trainer.device()));
+    if (!is_finite(loss))
+      return fmt::format(
+          "every layer's output is finite, so it comes from the loss function or the targets (output {}, "
+          "target {})",
+          output.shape().str(), batch.target.shape().str());
+  }
+  std::string cause = "a gradient is not finite";
+  for (const auto& [name, parameter] : net.named_parameters())  // the last one is the first on the way back
+    if (parameter.has_grad() && !is_finite(parameter.grad()))
+      cause = fmt::format("the first gradient on the way back that is not finite is that of {}: {}",
+                          owner_of(net, name), facts(parameter.grad()));
+  return cause;
+}
+
+}  // namespace dnn
