@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache                      # the build
   libfmt-dev libdnnl-dev zlib1g-dev nlohmann-json3-dev # the library
-  libjpeg-dev libpng-dev                            # its images; libjpeg-dev is libjpeg-turbo
+  libjpeg-dev libpng-dev libstb-dev                 # its images; libjpeg-dev is libjpeg-turbo
   libcli11-dev curl ca-certificates                 # the examples
   libgtest-dev libgmock-dev libboost-context-dev    # the tests
   "$@"

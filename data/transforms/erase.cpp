@@ -71,7 +71,9 @@ void RandomErasing::operator()(Sample& sample, Generator& generator) const {
   for (int i = 0; i < tries; ++i) {
     const double area = static_cast<double>(height * width) * detail::between(generator, o.scale);
     const double ratio = detail::between_logs(generator, o.ratio);
-    const int64_t h = std::lrint(std::sqrt(area * ratio)), w = std::lrint(std::sqrt(area / ratio));
+    const double exact_h = std::sqrt(area * ratio), exact_w = std::sqrt(area / ratio);
+    if (!(exact_h < static_cast<double>(height) && exact_w < static_cast<double>(width))) continue;
+    const int64_t h = std::lrint(exact_h), w = std::lrint(exact_w);
     if (h >= height || w >= width) continue;
     const int64_t top = detail::choose(generator, height - h + 1), left = detail::choose(generator, width - w + 1);
     const Tensor result = image.clone();

@@ -186,6 +186,8 @@ TEST(RandomErasing, ErasesARectangle) {
   const auto pixels = values(apply(noisy, image));
   EXPECT_EQ(std::ranges::count(pixels, 1.0f), 564);
   EXPECT_EQ(std::set<float>(pixels.begin(), pixels.end()).size(), 37);
+  const RandomErasing endless({.p = 1, .ratio = {1e307, 1e308}});
+  EXPECT_EQ(values(apply(endless, image)), values(image));
   const RandomErasing too_large({.p = 1, .scale = {1, 1}, .ratio = {1, 1}});
   EXPECT_EQ(values(apply(too_large, image)), values(image));
 }

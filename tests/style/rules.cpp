@@ -34,6 +34,7 @@ const std::vector<Library>& libraries() {
                   "device_launch_parameters|driver_types).*"),
        {"cuda", "tests/simt"}},
       {"zlib, libjpeg and libpng", std::regex("zlib\\.h|jpeglib\\.h|jerror\\.h|png\\.h"), {"data", "interop", "tests"}},
+      {"stb", std::regex("stb/.*"), {"data"}},
       {"nlohmann-json", std::regex("nlohmann/.*"), {"interop", "tests"}},
       {"CLI11", std::regex("CLI/.*"), {"examples"}},
       {"Boost.Context", std::regex("boost/context/.*"), {"tests/simt"}},

@@ -7,6 +7,7 @@
 #include "dnn/data/image.h"
 #include "dnn/data/image_dataset.h"
 #include "dnn/data/image_folder.h"
+#include "dnn/data/image_grid.h"
 #include "dnn/data/loader.h"
 #include "dnn/data/mnist.h"
 #include "dnn/data/statistics.h"

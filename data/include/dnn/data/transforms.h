@@ -5,6 +5,8 @@
 #pragma once
 
 #include "dnn/data/transforms/color.h"
+#include "dnn/data/transforms/combine.h"
 #include "dnn/data/transforms/crop.h"
 #include "dnn/data/transforms/erase.h"
+#include "dnn/data/transforms/geometry.h"
 #include "dnn/data/transforms/mix.h"
