@@ -70,12 +70,13 @@ std::array<float, 3> turned(float r, float g, float b, float turn) {
   const float saturation = range / value;
   const float red = (value - r) / range, green = (value - g) / range, blue = (value - b) / range;
   float hue = value == r ? blue - green : value == g ? 2 + red - blue : 4 + green - red;
-  hue = std::fmod(hue / 6 + 1, 1.0f) + turn;
-  hue -= std::floor(hue);
-  const float place = std::floor(hue * 6), part = hue * 6 - place;
+  hue = hue / 6 + turn + 1;  // positive, as a turn is -0.5 to 0.5
+  hue -= static_cast<float>(static_cast<int>(hue));
+  const int place = static_cast<int>(hue * 6);
+  const float part = hue * 6 - static_cast<float>(place);
   const float p = limited(value * (1 - saturation)), q = limited(value * (1 - saturation * part));
   const float t = limited(value * (1 - saturation * (1 - part)));
-  switch (static_cast<int>(place) % 6) {
+  switch (place % 6) {
     case 0: return {value, t, p};
     case 1: return {q, value, p};
     case 2: return {p, value, t};
@@ -142,7 +143,7 @@ ColorJitter::ColorJitter(ColorJitterOptions options) : options_(options) {
 }
 
 void ColorJitter::operator()(Sample& sample, Generator& generator) const {
-  const Tensor image = detail::image_of("ColorJitter", sample).clone();
+  const Tensor image = detail::copy_of(detail::image_of("ColorJitter", sample));
   detail::check_colors("ColorJitter", image);
   std::array<int, 4> order{0, 1, 2, 3};
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[generator.below(i)]);
@@ -200,7 +201,7 @@ GaussianBlur::GaussianBlur(Size2 kernel, Bounds sigma) : kernel_(kernel), sigma_
 }
 
 void GaussianBlur::operator()(Sample& sample, Generator& generator) const {
-  const Tensor image = detail::image_of("GaussianBlur", sample).clone();
+  const Tensor image = detail::copy_of(detail::image_of("GaussianBlur", sample));
   const double sigma = detail::between(generator, sigma_);
   const int64_t height = image.size(1), width = image.size(2);
   const std::vector<float> down = detail::gaussian(kernel_.h, sigma), across = detail::gaussian(kernel_.w, sigma);

@@ -47,7 +47,7 @@ void Cutout::operator()(Sample& sample, Generator& generator) const {
   const Tensor image = detail::image_of("Cutout", sample);
   const Fill fill("Cutout", options_.fill, image);
   if (!detail::happens(generator, options_.p)) return;
-  const Tensor result = image.clone();
+  const Tensor result = detail::copy_of(image);
   for (int64_t hole = 0; hole < options_.holes; ++hole) {
     const int64_t y = detail::choose(generator, image.size(1)), x = detail::choose(generator, image.size(2));
     fill_window(result, {y - size_.h / 2, x - size_.w / 2, size_.h, size_.w}, [&](int64_t c) { return fill[c]; });
@@ -76,7 +76,7 @@ void RandomErasing::operator()(Sample& sample, Generator& generator) const {
     const int64_t h = std::lrint(exact_h), w = std::lrint(exact_w);
     if (h >= height || w >= width) continue;
     const int64_t top = detail::choose(generator, height - h + 1), left = detail::choose(generator, width - w + 1);
-    const Tensor result = image.clone();
+    const Tensor result = detail::copy_of(image);
     fill_window(result, {top, left, h, w},
                 [&](int64_t c) { return o.noise ? static_cast<float>(generator.normal()) : fill[c]; });
     sample.input = result;

@@ -26,6 +26,12 @@ Tensor image_of(const char* where, const Sample& sample) {
   return input.contiguous();
 }
 
+Tensor copy_of(const Tensor& images) {
+  const Tensor result = empty(images.shape());
+  std::copy_n(images.data<float>(), images.numel(), result.data<float>());
+  return result;
+}
+
 double checked_probability(const char* where, double p) {
   if (!(p >= 0 && p <= 1)) throw ArgumentError(fmt::format("{}: p is {}, expected 0 to 1", where, p));
   return p;

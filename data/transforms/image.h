@@ -14,6 +14,9 @@ namespace dnn::detail {
 // or DeviceError naming the transform.
 Tensor image_of(const char* where, const Sample& sample);
 
+// A copy of a contiguous image or batch of float32, by this thread alone: the others have images of their own to load.
+Tensor copy_of(const Tensor& images);
+
 // Throws ArgumentError unless 0 <= p <= 1.
 double checked_probability(const char* where, double p);
 // Throws ArgumentError unless both are 1 or more.

@@ -87,7 +87,7 @@ Tensor mix_rows(const Tensor& rows, const std::vector<int64_t>& partners, float 
 
 // The images with a window of their partners' in them, a new tensor.
 Tensor cut_rows(const Tensor& images, const std::vector<int64_t>& partners, const detail::Window& window) {
-  const Tensor source = images.contiguous(), result = source.clone();
+  const Tensor source = images.contiguous(), result = detail::copy_of(source);
   const int64_t channels = images.size(1), height = images.size(2), width = images.size(3);
   float* out = result.data<float>();
   for (int64_t partner : partners) {
