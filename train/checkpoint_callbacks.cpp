@@ -70,6 +70,7 @@ void KeepLastCheckpoints::on_checkpoint(Trainer& trainer) {
   // Written again: after a resume from an earlier one, or at the end of an epoch whose last step was due too.
   std::erase_if(kept_, [&](const Kept& kept) { return path_of(kept) == path; });
   kept_.push_back(now);
+  prepare_to_write(path);  // its folder may be a new one
   trainer.save(path);
   while (static_cast<int64_t>(kept_.size()) > options_.keep) {
     file_system().remove(path_of(kept_.front()));

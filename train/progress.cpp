@@ -192,7 +192,14 @@ void Progress::on_epoch_end(Trainer& trainer, const EpochStats& stats) {
   open_line_ = false;
 }
 
-void Progress::on_fit_end(Trainer&) { end_line(); }
+void Progress::on_fit_end(Trainer& trainer) {
+  end_line();
+  if (mode_ == off || !trainer.interrupted()) return;
+  const std::string& checkpoint = trainer.options().checkpoint;
+  *stream_ << fmt::format("interrupted after step {}{}\n", trainer.step(),
+                          checkpoint.empty() ? "" : ", the checkpoint is " + checkpoint)
+           << std::flush;
+}
 
 void Progress::on_fit_failed(Trainer&) noexcept {
   try {

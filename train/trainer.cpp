@@ -81,7 +81,7 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
   if (options_.handle_signals) interrupt_.emplace();
   try {
     notify([&](Callback& callback) { callback.on_fit_begin(*this); });
-    while (epoch_ < last_epoch_ && !stopped_) run_epoch(train, validation);
+    while (!cancelled() && epoch_ < last_epoch_) run_epoch(train, validation);
     notify([&](Callback& callback) { callback.on_fit_end(*this); });
   } catch (...) {
     interrupt_.reset();

@@ -198,13 +198,14 @@ TEST(KeepLastCheckpoints, WritesEveryFewEpochsOrSteps) {
   EXPECT_THAT(names_in(folder.path() / "a"), ElementsAre("2", "4"));
   Sequential net = line_net(0.5);
   DataLoader loader(line_data(), {.batch_size = 1});
-  auto keep = std::make_shared<KeepLastCheckpoints>(folder / "b/{epoch}-{step}",
+  auto keep = std::make_shared<KeepLastCheckpoints>(folder / "b/{epoch}/{step}",
                                                     KeepLastOptions{.keep = 9, .every_epochs = 0, .every_steps = 2});
   Trainer trainer(net, SGD(net.parameters(), {.lr = 0}),
                   {.epochs = 2, .loss = squared_error, .progress = Progress::off, .callbacks = {keep}});
   trainer.fit(loader);
-  EXPECT_THAT(names_in(folder.path() / "b"), ElementsAre("0-2", "1-4", "1-6"));
-  EXPECT_EQ(load_checkpoint(folder / "b/1-4", net).batch, 1);
+  EXPECT_THAT(names_in(folder.path() / "b/0"), ElementsAre("2"));
+  EXPECT_THAT(names_in(folder.path() / "b/1"), ElementsAre("4", "6"));
+  EXPECT_EQ(load_checkpoint(folder / "b/1/4", net).batch, 1);
 }
 
 TEST(KeepLastCheckpoints, RefusesBadOptions) {

@@ -2,11 +2,13 @@
 #include "dnn/train/progress.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <cstdlib>
 #include <iostream>
 #include <sstream>
 
+#include "tests/core/failing_file_system.h"
 #include "tests/train/toys.h"
 
 namespace dnn {
@@ -155,6 +157,31 @@ TEST(Progress, LeavesTheBarsLineWhenTrainingEndsInside) {
        .callbacks = {std::make_shared<Progress>(ProgressOptions{.mode = Progress::bar, .stream = &out}), fail}});
   EXPECT_THROW(trainer.fit(loader), ArgumentError);
   EXPECT_TRUE(out.str().ends_with("\x1b[K\n"));
+}
+
+TEST(Progress, TellsOfAnInterrupt) {
+  for (const auto& [checkpoint, text] :
+       {std::pair{"", "interrupted after step 2\n"}, {"x", "interrupted after step 2, the checkpoint is x\n"}}) {
+    const TemporaryFolder folder;
+    std::ostringstream out;
+    Sequential net = line_net(1);
+    DataLoader loader(line_data(), {.batch_size = 1});
+    auto interrupt = std::make_shared<AfterStep>([](Trainer& trainer) {
+      if (trainer.step() == 2) ::raise(SIGINT);
+    });
+    const std::string path = *checkpoint ? folder / checkpoint : "";
+    Trainer trainer(net, SGD(net.parameters(), {.lr = 0}),
+                    {.loss = squared_error,
+                     .progress = Progress::off,
+                     .checkpoint = path,
+                     .handle_signals = true,
+                     .callbacks = {std::make_shared<Progress>(ProgressOptions{.mode = Progress::lines, .stream = &out}),
+                                   interrupt}});
+    trainer.fit(loader);
+    std::string expected = text;
+    if (*checkpoint) expected.replace(expected.find(" x"), 2, " " + path);
+    EXPECT_EQ(out.str(), expected);
+  }
 }
 
 TEST(Progress, IsOnTheStandardOutputByDefault) {

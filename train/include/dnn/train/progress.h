@@ -4,7 +4,7 @@
 // epoch:
 //   epoch 1/5  [======>       ]  47 %  28160/60000  3212 samples/s  ETA 0:10  loss 0.2314  accuracy 93.12 %
 //   epoch 1/5  21.4 s  3205 samples/s  loss 0.1911  accuracy 94.30 %  val loss 0.0712  val accuracy 97.71 %
-// Elsewhere there is only the second one.
+// Elsewhere there is only the second one. After Ctrl-C a line says so, and which checkpoint to go on from.
 #pragma once
 
 #include <iosfwd>
