@@ -29,17 +29,22 @@ bool Accuracy::applies(const Tensor& output, const Tensor& target) {
 }
 
 void Accuracy::update(const Tensor& output, const Tensor& target) {
-  if (output.rank() != 2 || target.rank() != 1 || output.size(0) != target.size(0))
-    throw ShapeError(fmt::format("accuracy: output {} and target {} do not fit, expected [n, classes] and [n]",
-                                 output.shape().str(), target.shape().str()));
-  if (!applies(output, target))
-    throw DTypeError(fmt::format("accuracy: output is {} and target {}, expected a floating type and int64 or int32",
-                                 name_of(output.dtype()), name_of(target.dtype())));
+  const bool shares = output.rank() == 2 && target.shape() == output.shape();
+  if (!shares && (output.rank() != 2 || target.rank() != 1 || output.size(0) != target.size(0)))
+    throw ShapeError(
+        fmt::format("accuracy: output {} and target {} do not fit, expected [n, classes] and [n], or one shape",
+                    output.shape().str(), target.shape().str()));
+  if (shares ? !is_floating(output.dtype()) || !is_floating(target.dtype()) : !applies(output, target))
+    throw DTypeError(
+        fmt::format("accuracy: output is {} and target {} {}, expected a floating type and int64 or int32 "
+                    "[n], or a floating type [n, classes]",
+                    name_of(output.dtype()), name_of(target.dtype()), target.shape().str()));
   const NoGrad no_grad;
+  const Tensor classes = (shares ? argmax(target, 1) : target).to(DType::float32);
   // For integers, relu(1 - (a - b)^2) is 1 where a equals b and 0 elsewhere.
-  const Tensor difference = argmax(output.detach(), 1).to(DType::float32) - target.to(DType::float32);
+  const Tensor difference = argmax(output.detach(), 1).to(DType::float32) - classes;
   accumulate(correct_, sum(relu(1 - square(difference))), 1);
-  samples_ += target.numel();
+  samples_ += classes.numel();
 }
 
 StateDict Accuracy::state_dict() const {

@@ -39,6 +39,15 @@ TEST(Accuracy, TakesOtherTypesAndRecordedOutputs) {
   EXPECT_EQ(accuracy.value(), 0.5);
 }
 
+TEST(Accuracy, ComparesWithTheMostProbableClass) {
+  Accuracy accuracy;
+  accuracy.update(tensor({1, 2, 3, 9, 8, 7}, {2, 3}), tensor({0.2, 0.2, 0.6, 0.3, 0.4, 0.3}, {2, 3}));  // right, wrong
+  EXPECT_EQ(accuracy.value(), 0.5);
+  accuracy.update(tensor({0, -1, -2}, {1, 3}), classes({0}));
+  EXPECT_EQ(accuracy.value(), 2.0 / 3);
+  EXPECT_FALSE(Accuracy::applies(zeros({2, 3}), zeros({2, 3})));
+}
+
 TEST(Accuracy, CountsManyClassesExactly) {
   Accuracy accuracy;
   const int64_t n = 1000;
@@ -55,18 +64,22 @@ TEST(Accuracy, RefusesWhatIsNoClassification) {
       [&] {
         accuracy.update(zeros({2, 3}), classes({1, 1, 1}));
       },
-      ThrowsMessage<ShapeError>("accuracy: output [2, 3] and target [3] do not fit, expected [n, classes] and [n]"));
+      ThrowsMessage<ShapeError>(
+          "accuracy: output [2, 3] and target [3] do not fit, expected [n, classes] and [n], or one shape"));
   EXPECT_THAT(
       [&] {
         accuracy.update(zeros({2}), classes({1, 1}));
       },
-      ThrowsMessage<ShapeError>("accuracy: output [2] and target [2] do not fit, expected [n, classes] and [n]"));
+      ThrowsMessage<ShapeError>(
+          "accuracy: output [2] and target [2] do not fit, expected [n, classes] and [n], or one shape"));
   EXPECT_THAT(
       [&] {
         accuracy.update(zeros({2, 3}), zeros({2}));
       },
       ThrowsMessage<DTypeError>(
-          "accuracy: output is float32 and target float32, expected a floating type and int64 or int32"));
+          "accuracy: output is float32 and target float32 [2], expected a floating type and int64 or int32 [n], or a "
+          "floating type [n, classes]"));
+  EXPECT_THROW(accuracy.update(zeros({2, 2}), zeros({2, 2}, {.dtype = DType::int64})), DTypeError);
   EXPECT_FALSE(Accuracy::applies(zeros({2, 1}), zeros({2, 1})));
   EXPECT_TRUE(Accuracy::applies(zeros({2, 3}), classes({1, 1})));
 }

@@ -37,12 +37,14 @@ class Accuracy : public Metric {
  public:
   std::string name() const override { return "accuracy"; }
   void reset() override;
-  /// Takes outputs [n, classes] and classes [n] of an integer type. Throws ShapeError, DTypeError.
+  /// Takes outputs [n, classes] and classes [n] of an integer type, or probabilities [n, classes] (of mixed images,
+  /// say), of which the largest counts. Throws ShapeError, DTypeError.
   void update(const Tensor& output, const Tensor& target) override;
   double value() const override;
   StateDict state_dict() const override;
   void load_state_dict(const StateDict& state) override;
-  /// Whether `update` takes them.
+  /// Whether the targets are classes for sure. Floating ones may be anything, so Trainer tells no accuracy of them; for
+  /// probabilities TopKAccuracy(1) among its metrics does.
   static bool applies(const Tensor& output, const Tensor& target);
 
  private:
