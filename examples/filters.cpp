@@ -44,7 +44,9 @@ int main(int argc, char** argv) try {
   } else {
     const Subset some = random_split(data.train, {samples, data.train.size() - samples}).front();
     DataLoader loader(some, {.batch_size = 64, .shuffle = true});
-    Trainer trainer(net, Adam(net.parameters(), {.lr = 2e-3}), {.checkpoint = checkpoint});
+    // The decay of the weights wears the noise off that the filters began with.
+    Trainer trainer(net, SGD(net.parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 2e-3}),
+                    {.lr_schedule = [](double done) { return 1 - done; }, .checkpoint = checkpoint});
     trainer.fit(loader);
   }
 
@@ -53,10 +55,10 @@ int main(int argc, char** argv) try {
   const Tensor image = data.test.get(index).input.unsqueeze(0);
   const Tensor first = net[1](net[0](image));
   const Tensor second = net[4](net[3](net[2](first)));
-  draw(out + "-weights.png", net.state_dict().at("0.weight"), 8);
+  draw(out + "-weights.png", net.state_dict().at("0.weight"), 10);
   draw(out + "-image.png", image, 8);
-  draw(out + "-features1.png", as_images(first), 3);
-  draw(out + "-features2.png", as_images(second), 6);
+  draw(out + "-features1.png", as_images(first), 4);
+  draw(out + "-features2.png", as_images(second), 8);
   const Tensor scores = net(image);
   std::cout << "the net takes the image for a " << data.test.class_names().at(argmax(scores, 1).item()) << "\n";
 } catch (const std::exception& error) {
