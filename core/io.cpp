@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cctype>
 #include <cerrno>
@@ -125,6 +126,13 @@ FileSystem& real_file_system() {
 std::atomic<FileSystem*> current{nullptr};
 
 }  // namespace
+
+void MemoryFile::read(int64_t position, std::span<std::byte> bytes) const {
+  if (position < 0 || position > size() || std::ssize(bytes) > size() - position) {
+    fail("read", "memory", fmt::format("{} bytes from byte {} on, of {}", bytes.size(), position, bytes_.size()));
+  }
+  std::ranges::copy(bytes_.subspan(static_cast<size_t>(position), bytes.size()), bytes.begin());
+}
 
 std::unique_ptr<OutputFile> FileSystem::create(const std::string& path) { return std::make_unique<PosixOutput>(path); }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "dnn/error.h"
 
@@ -29,7 +30,7 @@ struct ByteStream::Inflater {
   bool between_members = false;  // a gzip file may be several, one behind the other
 };
 
-ByteStream::ByteStream(const std::string& path) : path_(path), file_(file_system().open(path)) {
+ByteStream::ByteStream(const std::string& path, std::unique_ptr<InputFile> file) : path_(path), file_(std::move(file)) {
   file_size_ = file_->size();
   if (file_size_ < 2) return;
   std::array<std::byte, 2> magic;

@@ -15,7 +15,9 @@ namespace dnn::detail {
 class ByteStream {
  public:
   // Throws IoError, FormatError.
-  explicit ByteStream(const std::string& path);
+  explicit ByteStream(const std::string& path) : ByteStream(path, file_system().open(path)) {}
+  // `path` is for error messages.
+  ByteStream(const std::string& path, std::unique_ptr<InputFile> file);
   ~ByteStream();
   ByteStream(const ByteStream&) = delete;
   ByteStream& operator=(const ByteStream&) = delete;

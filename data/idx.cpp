@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -63,10 +64,7 @@ int64_t checked_bytes(const Shape& shape, int64_t element_size) {
   return std::ranges::count(shape, 0) != 0 ? 0 : bytes;
 }
 
-}  // namespace
-
-Tensor read_idx(const std::string& path) {
-  detail::ByteStream stream(path);
+Tensor read(detail::ByteStream& stream, const std::string& path) {
   const auto fail = [&]<class... Args>(fmt::format_string<Args...> format, Args&&... args) {
     return FormatError(fmt::format("read_idx: {}: {}", path, fmt::format(format, std::forward<Args>(args)...)));
   };
@@ -106,6 +104,18 @@ Tensor read_idx(const std::string& path) {
     throw fail("{} {} is {} bytes, but more bytes follow", type->name, shape.str(), expected);
   }
   return decode(body, shape, code);
+}
+
+}  // namespace
+
+Tensor read_idx(const std::string& path) {
+  detail::ByteStream stream(path);
+  return read(stream, path);
+}
+
+Tensor parse_idx(std::span<const std::byte> bytes, const std::string& name) {
+  detail::ByteStream stream(name, std::make_unique<MemoryFile>(bytes));
+  return read(stream, name);
 }
 
 }  // namespace dnn

@@ -22,7 +22,7 @@ namespace {
 // A block of 8 x 8 pixels takes at least a bit in each component; half of that for good measure.
 constexpr int64_t most_pixels_per_byte = 1024;
 // Each scan goes over the whole picture, and costs a few bytes to whoever makes a file to keep us busy.
-constexpr int most_scans = 500;
+constexpr int most_scans = 100;
 constexpr int exif_marker = JPEG_APP0 + 1;
 
 // Warnings that mean that pixels are missing or wrong. Others, such as superfluous bytes between two markers, are

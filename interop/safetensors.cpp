@@ -263,19 +263,6 @@ Safetensors read(const InputFile& file, const std::string& path, Device device) 
   return result;
 }
 
-class MemoryFile : public InputFile {
- public:
-  explicit MemoryFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  int64_t size() const override { return static_cast<int64_t>(bytes_.size()); }
-  void read(int64_t position, std::span<std::byte> bytes) const override {
-    const auto source = bytes_.subspan(static_cast<size_t>(position), bytes.size());
-    std::copy(source.begin(), source.end(), bytes.begin());
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-};
-
 std::string json_text(const std::string& text) {
   try {
     return json(text).dump();

@@ -74,6 +74,21 @@ TEST(Io, ReadsFromAPosition) {
 
 // Whichever operation fails: the file before is intact and the folder is clean. Only after the rename is the new one in
 // place, and it is whole.
+TEST(Io, ReadsFromMemory) {
+  const std::string text = "0123456789";
+  const MemoryFile file(std::as_bytes(std::span(text)));
+  EXPECT_EQ(file.size(), 10);
+  std::string part(4, ' ');
+  file.read(6, std::as_writable_bytes(std::span(part)));
+  EXPECT_EQ(part, "6789");
+  file.read(10, {});
+  for (const int64_t position : {int64_t{-1}, int64_t{7}, int64_t{11}, INT64_MAX}) {
+    EXPECT_THAT([&] { file.read(position, std::as_writable_bytes(std::span(part))); },
+                ThrowsMessage<IoError>("io: cannot read memory (4 bytes from byte " + std::to_string(position) +
+                                       " on, of 10)"));
+  }
+}
+
 TEST(Io, SurvivesAFailureOfEveryOperation) {
   const TemporaryFolder folder;
   int operations = 0;

@@ -27,6 +27,17 @@ class InputFile {
   virtual void read(int64_t position, std::span<std::byte> bytes) const = 0;
 };
 
+/// Bytes in memory, which must stay there, as a file.
+class MemoryFile : public InputFile {
+ public:
+  explicit MemoryFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  int64_t size() const override { return std::ssize(bytes_); }
+  void read(int64_t position, std::span<std::byte> bytes) const override;
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
 /// A file being written; every call throws IoError naming path and reason. The destructor closes without a report.
 class OutputFile {
  public:

@@ -3,6 +3,8 @@
 // Two zero bytes, a type code, the rank, the sizes as big-endian 32-bit words, then the elements, big endian.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "dnn/tensor.h"
@@ -14,5 +16,8 @@ namespace dnn {
 /// IoError when it cannot be read. Memory is bounded by the bytes that are there, not by the sizes that the file
 /// claims.
 Tensor read_idx(const std::string& path);
+
+/// The same from bytes in memory; errors call them `name`.
+Tensor parse_idx(std::span<const std::byte> bytes, const std::string& name = "bytes");
 
 }  // namespace dnn

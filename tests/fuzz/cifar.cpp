@@ -1,0 +1,7 @@
+// The libFuzzer target for CIFAR files.
+#include "tests/fuzz/entries.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
+  dnn::test::accepts_cifar(std::as_bytes(std::span(data, size)));
+  return 0;
+}
