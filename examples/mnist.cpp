@@ -10,13 +10,6 @@ using namespace dnn;
 // One hidden layer of 128 neurons.
 Sequential mlp() { return Sequential(Flatten(), Linear(28 * 28, 128), ReLU(), Dropout(0.2), Linear(128, 10)); }
 
-// LeNet-5 (LeCun et al., "Gradient-based learning applied to document recognition", 1998), with ReLU and max pooling.
-Sequential lenet5() {
-  return Sequential(Conv2d(1, 6, {.kernel = 5, .padding = 2}), ReLU(), MaxPool2d({.kernel = 2}),  //
-                    Conv2d(6, 16, {.kernel = 5}), ReLU(), MaxPool2d({.kernel = 2}),               //
-                    Flatten(), Linear(16 * 5 * 5, 120), ReLU(), Linear(120, 84), ReLU(), Linear(84, 10));
-}
-
 int main(int argc, char** argv) try {
   std::string model = "lenet5", where = Device::best().str();
   int64_t epochs = 5, batch = 64;
@@ -46,7 +39,10 @@ int main(int argc, char** argv) try {
   Sequential net = model == "mlp" ? mlp() : lenet5();
   std::cout << net.str() << "\n" << net.parameter_count() << " parameters\n";
   Trainer trainer(net, Adam(net.parameters(), {.lr = lr}),
-                  {.epochs = epochs, .device = device, .lr_schedule = [](double done) { return 1 - done; }});
+                  {.epochs = epochs,
+                   .device = device,
+                   .lr_schedule = [](double done) { return 1 - done; },
+                   .handle_signals = true});
   trainer.fit(train, test);
   const double percent = 100 * trainer.evaluate(test).accuracy;
   std::printf("test accuracy: %.2f %% (%s, %ld images)\n", percent, data.test.name().c_str(), long(data.test.size()));

@@ -1,6 +1,7 @@
-// The look: x * 0 is 0 for a finite x and NaN for any other, so one sum over everything tells. The search: the batch
-// goes through the net again with a hook on every layer, which also keeps containers from fusing them; hooks are called
-// in the order in which layers finish.
+// The look: a sum with a number in it that is not finite is not finite either. That of large numbers may overflow, so
+// then x * 0 decides, which is 0 for a finite x and NaN for any other. The search: the batch goes through the net again
+// with a hook on every layer, which also keeps containers from fusing them; hooks are called in the order in which
+// layers finish.
 #include "dnn/train/stop_on_nan.h"
 
 #include <fmt/format.h>
@@ -19,6 +20,16 @@ namespace {
 
 // 0 when all elements are finite, else NaN; [].
 Tensor finite_mark(const Tensor& x) { return sum((x.detach() * 0.0).to(DType::float32)); }
+
+bool sum_is_finite(const std::vector<Tensor>& tensors) {
+  const NoGrad no_grad;
+  std::vector<Tensor> sums;
+  for (const Tensor& x : tensors) {
+    const Tensor wide = x.dtype() == DType::float64 ? x : x.to(DType::float32);
+    sums.push_back(sum(wide.detach()).to(tensors[0].device()).to(DType::float32).reshape({1}));
+  }
+  return std::isfinite(sum(cat(sums)).item());
+}
 
 int64_t count_of_bad(const Tensor& x) {
   const std::vector<double> values = x.detach().to(DType::float64).to_vector<double>();
@@ -84,29 +95,26 @@ class GeneratorScope {
 
 }  // namespace
 
-StopOnNan::StopOnNan(const StopOnNanOptions& options) : options_(options) {
+StopOnNaN::StopOnNaN(const StopOnNaNOptions& options) : options_(options) {
   if (options.every < 1)
     throw ArgumentError(fmt::format("stop_on_nan: every is {}, expected at least 1", options.every));
 }
 
-void StopOnNan::on_step_begin(Trainer&) { generator_ = default_generator(); }
+void StopOnNaN::on_step_begin(Trainer&) { generator_ = default_generator(); }
 
-void StopOnNan::on_update(Trainer& trainer, std::span<const Batch> batches, const Tensor& loss) {
+void StopOnNaN::on_update(Trainer& trainer, std::span<const Batch> batches, const Tensor& loss) {
   if (trainer.step() % options_.every != 0) return;
-  {
-    const NoGrad no_grad;
-    Tensor mark = finite_mark(loss);
-    if (options_.gradients)
-      for (const Tensor& parameter : trainer.optimizer().parameters())
-        if (parameter.has_grad()) mark = mark + finite_mark(parameter.grad()).to(mark.device());
-    if (std::isfinite(mark.item())) return;
-  }
+  std::vector<Tensor> seen{loss};
+  if (options_.gradients)
+    for (const Tensor& parameter : trainer.optimizer().parameters())
+      if (parameter.has_grad()) seen.push_back(parameter.grad());
+  if (sum_is_finite(seen) || std::all_of(seen.begin(), seen.end(), is_finite)) return;
   throw NotFiniteError(fmt::format("stop_on_nan: the loss is {} at step {} (epoch {}, batch {}); {}", loss.item(),
                                    trainer.step() + 1, trainer.epoch() + 1, trainer.batch() + 1,
                                    find_cause(trainer, batches)));
 }
 
-std::string StopOnNan::find_cause(Trainer& trainer, std::span<const Batch> batches) const {
+std::string StopOnNaN::find_cause(Trainer& trainer, std::span<const Batch> batches) const {
   const NoGrad no_grad;
   const GeneratorScope random(generator_);
   Layer& net = trainer.net();

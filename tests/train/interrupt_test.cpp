@@ -29,6 +29,13 @@ class Child {
   explicit Child(std::vector<std::string> arguments) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw IoError("test: no pipe");
+    posix_spawnattr_t attributes;  // a shell may have started the tests with SIGINT ignored
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM}) ::sigaddset(&signals, signal);
+    ::posix_spawnattr_init(&attributes);
+    ::posix_spawnattr_setsigdefault(&attributes, &signals);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
@@ -36,8 +43,9 @@ class Child {
     std::vector<char*> pointers{program.data()};
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
-    const int error = ::posix_spawn(&id_, program.c_str(), &actions, nullptr, pointers.data(), environ);
+    const int error = ::posix_spawn(&id_, program.c_str(), &actions, &attributes, pointers.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
+    ::posix_spawnattr_destroy(&attributes);
     ::close(ends[1]);
     output_ = ends[0];
     if (error != 0) throw IoError("test: cannot start " + program);
@@ -129,7 +137,7 @@ int handled = 0;
 void count_signal(int) { ++handled; }
 
 TEST(Interrupt, TakesOneSignalAndGivesTheHandlersBack) {
-  const auto before = ::signal(SIGTERM, count_signal);
+  const SignalScope scope(SIGTERM, count_signal);
   handled = 0;
   {
     const Interrupt interrupt;
@@ -155,11 +163,11 @@ TEST(Interrupt, TakesOneSignalAndGivesTheHandlersBack) {
     ::raise(SIGTERM);
     EXPECT_FALSE(interrupt.requested());
   }
-  ::signal(SIGTERM, before);
 }
 
 // A signal in the middle of validation: the epoch is complete only when its validation is, in the next `fit`.
 TEST(Interrupt, CutsAValidationShort) {
+  const SignalScope scope(SIGINT, SIG_DFL);
   class Raise : public Callback {
    public:
     void on_validation_begin(Trainer&) override {
@@ -188,6 +196,7 @@ TEST(Interrupt, CutsAValidationShort) {
 
 // A signal while the last epoch ends is told too.
 TEST(Interrupt, IsToldAfterTheLastEpoch) {
+  const SignalScope scope(SIGTERM, SIG_DFL);
   class Raise : public Callback {
     void on_epoch_end(Trainer&, const EpochStats&) override { ::raise(SIGTERM); }
   };
@@ -203,7 +212,7 @@ TEST(Interrupt, IsToldAfterTheLastEpoch) {
 }
 
 TEST(Interrupt, IsOffByDefault) {
-  const auto before = ::signal(SIGINT, count_signal);
+  const SignalScope scope(SIGINT, count_signal);
   handled = 0;
   Sequential net = line_net(0.5);
   DataLoader loader(line_data());
@@ -214,7 +223,6 @@ TEST(Interrupt, IsOffByDefault) {
   EXPECT_EQ(handled, 2);
   EXPECT_FALSE(trainer.interrupted());
   EXPECT_EQ(trainer.epoch(), 2);
-  ::signal(SIGINT, before);
 }
 
 // Few rounds by default; all of them with DNN_FULL_ROUNDS=1.

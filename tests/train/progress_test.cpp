@@ -2,7 +2,6 @@
 #include "dnn/train/progress.h"
 
 #include <gmock/gmock.h>
-#include <signal.h>
 
 #include <cstdlib>
 #include <iostream>
@@ -160,6 +159,7 @@ TEST(Progress, LeavesTheBarsLineWhenTrainingEndsInside) {
 }
 
 TEST(Progress, TellsOfAnInterrupt) {
+  const SignalScope scope(SIGINT, SIG_DFL);
   for (const auto& [checkpoint, text] :
        {std::pair{"", "interrupted after step 2\n"}, {"x", "interrupted after step 2, the checkpoint is x\n"}}) {
     const TemporaryFolder folder;
@@ -167,7 +167,7 @@ TEST(Progress, TellsOfAnInterrupt) {
     Sequential net = line_net(1);
     DataLoader loader(line_data(), {.batch_size = 1});
     auto interrupt = std::make_shared<AfterStep>([](Trainer& trainer) {
-      if (trainer.step() == 2) ::raise(SIGINT);
+      if (trainer.step() == 2) std::raise(SIGINT);
     });
     const std::string path = *checkpoint ? folder / checkpoint : "";
     Trainer trainer(net, SGD(net.parameters(), {.lr = 0}),

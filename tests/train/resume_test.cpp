@@ -47,7 +47,7 @@ Left train(const std::string& checkpoint, bool resume, std::optional<int64_t> st
                    .clip_norm = 0.5,
                    .progress = Progress::off,
                    .checkpoint = checkpoint,
-                   .callbacks = {clock, average, early, plateau, std::make_shared<StopOnNan>(), stop},
+                   .callbacks = {clock, average, early, plateau, std::make_shared<StopOnNaN>(), stop},
                    .clock = clock->clock()});
   if (resume) trainer.resume(checkpoint);
   Left left;

@@ -43,20 +43,34 @@ void zero(Linear& linear) {
 }
 
 // Trains for one epoch of two batches of one sample, `inputs` [2, 2].
-void train(Layer& net, const Tensor& inputs, LossFunction loss = {}, StopOnNanOptions options = {}) {
+void train(Layer& net, const Tensor& inputs, LossFunction loss = {}, StopOnNaNOptions options = {}) {
   DataLoader loader(TensorDataset(inputs, zeros({2}, {.dtype = DType::int64})), {.batch_size = 1});
   Trainer trainer(
       net, SGD(net.parameters(), {.lr = 0.1}),
-      {.loss = std::move(loss), .progress = Progress::off, .callbacks = {std::make_shared<StopOnNan>(options)}});
+      {.loss = std::move(loss), .progress = Progress::off, .callbacks = {std::make_shared<StopOnNaN>(options)}});
   trainer.fit(loader);
 }
 
-TEST(StopOnNan, LetsFiniteRunsAlone) {
+TEST(StopOnNaN, LetsFiniteRunsAlone) {
   Sequential net(Linear(2, 2), ReLU(), Dropout(0.5), Linear(2, 2));
   EXPECT_NO_THROW(train(net, ones({2, 2})));
 }
 
-TEST(StopOnNan, NamesTheFirstLayer) {
+// The sum of the gradients overflows, no gradient does.
+TEST(StopOnNaN, IsNotTakenInByLargeNumbers) {
+  Sequential net(Linear(2, 2));
+  const auto loss = [](const Tensor& output, const Tensor&) { return sum(output) * 1e38; };
+  DataLoader loader(TensorDataset(full({1, 2}, 1.5), zeros({1})));
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0}),
+                  {.loss = loss, .progress = Progress::off, .callbacks = {std::make_shared<StopOnNaN>()}});
+  {
+    const NoGrad no_grad;
+    for (Tensor parameter : net.parameters()) parameter.zero_();
+  }
+  EXPECT_NO_THROW(trainer.fit(loader));
+}
+
+TEST(StopOnNaN, NamesTheFirstLayer) {
   Block block;
   zero(block.first);
   Sequential net(Linear(2, 2), std::move(block), ReLU());
@@ -71,7 +85,7 @@ TEST(StopOnNan, NamesTheFirstLayer) {
   EXPECT_EQ(numbers(net.state_dict()), before);  // the step was not made
 }
 
-TEST(StopOnNan, NamesTheInput) {
+TEST(StopOnNaN, NamesTheInput) {
   Sequential net(Linear(2, 2));
   EXPECT_THAT(
       [&] {
@@ -81,7 +95,7 @@ TEST(StopOnNan, NamesTheInput) {
           "at step 2 (epoch 1, batch 2); the input of the net is not finite: 1 of 2 elements, [1, 2]")));
 }
 
-TEST(StopOnNan, NamesTheLoss) {
+TEST(StopOnNaN, NamesTheLoss) {
   Sequential net(Linear(2, 2));
   const auto loss = [](const Tensor& output, const Tensor&) { return log(mean(square(output)) * -1.0); };
   EXPECT_THAT(
@@ -93,7 +107,7 @@ TEST(StopOnNan, NamesTheLoss) {
           "from the loss function or the targets (output [1, 2], target [1])"));
 }
 
-TEST(StopOnNan, NamesTheGradient) {
+TEST(StopOnNaN, NamesTheGradient) {
   Linear first(2, 2), second(2, 2);
   zero(second);
   Sequential net(std::move(first), std::move(second), Root(), Linear(2, 2));
@@ -112,17 +126,17 @@ TEST(StopOnNan, NamesTheGradient) {
           "at step 2 (epoch 1, batch 2); the parameter 0.weight (Linear) was not finite before the step: ")));
 }
 
-TEST(StopOnNan, LeavesTheRandomNumbersAlone) {
+TEST(StopOnNaN, LeavesTheRandomNumbersAlone) {
   Sequential net(Dropout(0.5), Divide(), Linear(2, 2));
   manual_seed(1);
   EXPECT_THROW(train(net, zeros({2, 2})), NotFiniteError);
   EXPECT_EQ(default_generator().offset(), 1u);  // as after the step, not after the second look
 }
 
-TEST(StopOnNan, LooksEveryFewSteps) {
+TEST(StopOnNaN, LooksEveryFewSteps) {
   Sequential net(Divide(), Linear(2, 2));
   EXPECT_NO_THROW(train(net, tensor({1, 1, 0, 0}, {2, 2}), {}, {.every = 2}));  // the second batch is not looked at
-  EXPECT_THAT([] { StopOnNan({.every = 0}); },
+  EXPECT_THAT([] { StopOnNaN({.every = 0}); },
               ThrowsMessage<ArgumentError>("stop_on_nan: every is 0, expected at least 1"));
 }
 

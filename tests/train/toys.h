@@ -1,6 +1,7 @@
 // Small nets, data and callbacks for the tests of training.
 #pragma once
 
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <string>
@@ -64,6 +65,19 @@ inline std::vector<double> numbers(const StateDict& state) {
   }
   return all;
 }
+
+// While it lives, a signal has the given handler, whatever the process that started the tests did to it.
+class SignalScope {
+ public:
+  SignalScope(int signal, void (*handler)(int)) : signal_(signal), before_(std::signal(signal, handler)) {}
+  ~SignalScope() { std::signal(signal_, before_); }
+  SignalScope(const SignalScope&) = delete;
+  SignalScope& operator=(const SignalScope&) = delete;
+
+ private:
+  int signal_;
+  void (*before_)(int);
+};
 
 // Calls a function after each step.
 class AfterStep : public Callback {

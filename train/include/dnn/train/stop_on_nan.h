@@ -1,4 +1,4 @@
-// StopOnNan: ends training at the first loss or gradient that is no finite number, and says where it comes from.
+// StopOnNaN: ends training at the first loss or gradient that is no finite number, and says where it comes from.
 #pragma once
 
 #include <string>
@@ -15,8 +15,8 @@ class NotFiniteError : public Error {
   using Error::Error;
 };
 
-/// Options of `StopOnNan`.
-struct StopOnNanOptions {
+/// Options of `StopOnNaN`.
+struct StopOnNaNOptions {
   bool gradients = true;  ///< Whether gradients are looked at too, not only the loss.
   int64_t every = 1;      ///< Steps between two looks.
 };
@@ -25,10 +25,10 @@ struct StopOnNanOptions {
 /// random numbers, and throws NotFiniteError out of `fit`: with the first layer, in forward order, whose output is not
 /// finite, or else the first parameter, on the way back, whose gradient is not. The weights are those from before the
 /// step. A look costs one read of the gradients and, on a GPU, a wait.
-class StopOnNan : public Callback {
+class StopOnNaN : public Callback {
  public:
   /// Throws ArgumentError for `every` below 1.
-  explicit StopOnNan(const StopOnNanOptions& options = {});
+  explicit StopOnNaN(const StopOnNaNOptions& options = {});
 
   void on_step_begin(Trainer& trainer) override;
   /// Throws NotFiniteError.
@@ -37,7 +37,7 @@ class StopOnNan : public Callback {
  private:
   std::string find_cause(Trainer& trainer, std::span<const Batch> batches) const;
 
-  StopOnNanOptions options_;
+  StopOnNaNOptions options_;
   Generator generator_;  // as it was when the step began
 };
 
