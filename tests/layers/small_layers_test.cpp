@@ -62,6 +62,11 @@ TEST(SmallLayers, UnflattenAndIdentity) {
                "Unflatten: dimension 2 is out of range, expected -2 <= dimension < 2 (input [3, 4])");
 }
 
+TEST(SmallLayers, LogSoftmax) {
+  check_layer(LogSoftmax(1), {2, 3, 4}, [](LogSoftmax&, const Tensor& x) { return log_softmax(x, 1); });
+  EXPECT_EQ(LogSoftmax().str(), "LogSoftmax(dim=-1)");
+}
+
 TEST(SmallLayers, EmbeddingLooksUpRowsAndLearnsThem) {
   Embedding words(5, 3, {.padding_idx = 0});
   EXPECT_EQ(values(words.weight[0]), std::vector<double>(3, 0.0));

@@ -1,7 +1,7 @@
 // Interpolation in any layout: where a pixel looks is found once for each row and each column; the inner loop walks
 // over neighbouring channels.
 //
-// The backward pass gathers: an input pixel adds up the output pixels that looked at it, which lie side by side.
+// The backward pass gathers: an input row adds up the rows of outputs that looked at it, which lie side by side.
 #pragma once
 
 #include "core/cpu/simd/channels.h"
@@ -88,27 +88,54 @@ inline void interpolate_forward(const kernel::InterpolateProblem& p, const Tenso
   });
 }
 
+[[gnu::always_inline]] inline int64_t thread_count() {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+[[gnu::always_inline]] inline int64_t thread_number() {
+#ifdef _OPENMP
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+// One row of the input: the rows of outputs that look at it are added up, and this sum is handed out to the columns.
+// `memory` holds one row of outputs and one of inputs.
 template <bool accumulate, class T>
 void interpolate_row_back(const kernel::InterpolateProblem& p, const SampledTaps& rows, const SampledTaps& columns,
-                          const T* grad, T* grad_input, int64_t height, int64_t width) {
+                          const T* grad, T* grad_input, int64_t height, int64_t width, Compute<T>* memory) {
   using C = Compute<T>;
-  const auto& of_rows = rows.looking_at(height);
-  for (int64_t column = 0; column < p.input[3]; ++column) {
-    const auto& of_columns = columns.looking_at(column);
-    for (int64_t lane = 0; lane < width; lane += most_lanes) {
-      const int64_t lanes = smaller(most_lanes, width - lane);
-      C sum[most_lanes] = {};
-      for (int64_t r = of_rows.begin; r < of_rows.end; ++r) {
-        for (int64_t s = of_columns.begin; s < of_columns.end; ++s) {
-          const C share = static_cast<C>(rows.share(r, height) * columns.share(s, column));
-          const T* const from = grad + (r * p.output[3] + s) * width + lane;
+  const int64_t outputs = p.output[3] * width, inputs = p.input[3] * width;
+  C* const sums = memory;
+  C* const shares = memory + outputs;
+  for (int64_t j = 0; j < outputs; ++j) sums[j] = C(0);
+  for (int64_t j = 0; j < inputs; ++j) shares[j] = C(0);
+  const auto& lookers = rows.looking_at(height);
+  for (int64_t r = lookers.begin; r < lookers.end; ++r) {
+    const C share = static_cast<C>(rows.share(r, height));
+    const T* const from = grad + r * outputs;
 #pragma omp simd
-          for (int64_t j = 0; j < lanes; ++j) sum[j] += share * load(from, j);
-        }
-      }
-      for (int64_t j = 0; j < lanes; ++j) put<accumulate>(grad_input, column * width + lane + j, sum[j]);
-    }
+    for (int64_t j = 0; j < outputs; ++j) sums[j] += share * load(from, j);
   }
+  for (int64_t column = 0; column < p.output[3]; ++column) {
+    const kernel::Tap& tap = columns[column];
+    const C right = static_cast<C>(tap.weight), left = C(1) - right;
+    const C* const from = sums + column * width;
+    C* const low = shares + tap.low * width;
+    C* const high = shares + tap.high * width;
+#pragma omp simd
+    for (int64_t j = 0; j < width; ++j) low[j] += left * from[j];
+    if (!p.columns.linear) continue;
+#pragma omp simd
+    for (int64_t j = 0; j < width; ++j) high[j] += right * from[j];
+  }
+#pragma omp simd
+  for (int64_t j = 0; j < inputs; ++j) put<accumulate>(grad_input, j, shares[j]);
 }
 
 inline void interpolate_backward(const kernel::InterpolateProblem& p, const Tensor& grad_output,
@@ -119,15 +146,18 @@ inline void interpolate_backward(const kernel::InterpolateProblem& p, const Tens
   visit_floating("interpolate", grad_input.dtype(), [&]<class T>(Type<T>) {
     const T* const from = pointer<T>(grad_output);
     T* const to = pointer<T>(grad_input);
-    const int64_t height = p.input[2];
+    const int64_t height = p.input[2], each = ceil_div((p.output[3] + p.input[3]) * width, 64) * 64;
+    const int64_t threads = thread_count();
+    const Scratch<Compute<T>> memory(each * threads);
     parallel(p.input[0] * (p.input[1] / width) * height, grad_output.numel(), 1, [&](int64_t begin, int64_t end) {
+      Compute<T>* const own = memory.data() + each * smaller(thread_number(), threads - 1);
       for (int64_t i = begin; i < end; ++i) {
         const T* const plane = from + i / height * p.output[2] * p.output[3] * width;
         T* const row = to + i * p.input[3] * width;
         if (accumulate) {
-          interpolate_row_back<true>(p, rows, columns, plane, row, i % height, width);
+          interpolate_row_back<true>(p, rows, columns, plane, row, i % height, width, own);
         } else {
-          interpolate_row_back<false>(p, rows, columns, plane, row, i % height, width);
+          interpolate_row_back<false>(p, rows, columns, plane, row, i % height, width, own);
         }
       }
     });

@@ -44,4 +44,16 @@ class Softmax : public Layer {
   int64_t dim_;
 };
 
+/// log(e^x / sum(e^x)) along one dimension.
+class LogSoftmax : public Layer {
+ public:
+  DNN_MODULE()
+  explicit LogSoftmax(int64_t dim = -1) : dim_(dim) {}
+  Tensor forward(Tensor x) override { return log_softmax(x, dim_); }
+  std::string describe() const override { return "dim=" + std::to_string(dim_); }
+
+ private:
+  int64_t dim_;
+};
+
 }  // namespace dnn
