@@ -212,5 +212,8 @@ Tensor& Tensor::add_(Scalar value) {
 
 Tensor Tensor::sum() const { return dnn::sum(*this); }
 Tensor Tensor::mean() const { return dnn::mean(*this); }
+Tensor Tensor::max() const { return dnn::max(*this); }
+Tensor Tensor::min() const { return dnn::min(*this); }
+Tensor Tensor::argmax(int64_t dim, bool keepdim) const { return dnn::argmax(*this, dim, keepdim); }
 
 }  // namespace dnn

@@ -61,6 +61,8 @@ void install() {
   fill_slot(kernel::channel_sum, channel_sum);
   fill_slot(kernel::reduce_extremum, reduce_extremum);
   fill_slot(kernel::reduce_extremum_backward, reduce_extremum_backward);
+  fill_slot(kernel::reduce_fold, reduce_fold);
+  fill_slot(kernel::reduce_fold_backward, reduce_fold_backward);
   fill_slot(kernel::gather, gather);
   fill_slot(kernel::scatter, scatter);
   fill_slot(kernel::nonzero, nonzero);

@@ -64,6 +64,7 @@ void install() {
   fill(kernel::conv2d_backward_data, conv2d_backward_data);
   fill(kernel::conv2d_backward_weight, conv2d_backward_weight);
   fill(kernel::gemm, gemm);
+  fill(kernel::gemm_batched, gemm_batched);
   fill(kernel::linear_fused, linear_fused);
   fill(kernel::relayout, relayout);
   fill(kernel::gather, gather);

@@ -3,6 +3,7 @@
 
 #include "core/kernels/conv.h"
 #include "core/kernels/index.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/sort.h"
 #include "core/storage.h"
 
@@ -20,6 +21,8 @@ void conv2d_backward_weight(const kernel::ConvProblem& problem, const Tensor& x,
                             bool accumulate_bias);
 
 void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out, bool accumulate);
+void gemm_batched(const kernel::BatchedGemm& problem, const Tensor& a, const Tensor& b, const Tensor& out,
+                  bool accumulate);
 void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
                   const Tensor& out);
 

@@ -2,6 +2,7 @@
 #include "core/kernels/linear.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "core/cpu/convert.h"
 #include "core/cpu/kernels.h"
@@ -21,6 +22,8 @@ struct Matrix {
       : data(static_cast<const double*>(detail::raw(t))),
         row_stride(transposed ? 1 : t.shape()[1]),
         column_stride(transposed ? t.shape()[1] : 1) {}
+  Matrix(const double* first, const kernel::BatchedOperand& lie)
+      : data(first), row_stride(lie.transposed ? 1 : lie.row), column_stride(lie.transposed ? lie.row : 1) {}
   const double* data;
   int64_t row_stride;
   int64_t column_stride;
@@ -107,6 +110,45 @@ void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, 
   const Tensor result = float32_like(out, accumulate);
   gemm_float32(size, to_float32(a), transpose_a, to_float32(b), transpose_b, result, accumulate);
   round_to(result, out);
+}
+
+void gemm_batched(const kernel::BatchedGemm& problem, const Tensor& a, const Tensor& b, const Tensor& out,
+                  bool accumulate) {
+  const auto [batch, m, n, k, left, right] = problem;
+  const int64_t step = m * n;
+  // Many products share the threads; one large product has them for itself.
+  [[maybe_unused]] const bool parallel = batch >= onednn::threads() && batch * m * n * (k + 1) > 1 << 14;
+  if (out.dtype() == DType::float64) {
+    const auto* const from_a = static_cast<const double*>(detail::raw(a));
+    const auto* const from_b = static_cast<const double*>(detail::raw(b));
+    auto* const to = static_cast<double*>(detail::raw(out));
+#pragma omp parallel for schedule(static) if (parallel)
+    for (int64_t i = 0; i < batch; ++i)
+      gemm_float64({m, n, k}, Matrix(from_a + i * left.step, left), Matrix(from_b + i * right.step, right),
+                   to + i * step, accumulate);
+    return;
+  }
+  if (is_16bit(out)) {
+    const Tensor result = float32_like(out, accumulate);
+    gemm_batched({batch, m, n, k, {m * k, k}, {k * n, n}}, to_float32(a), to_float32(b), result, accumulate);
+    return round_to(result, out);
+  }
+  const auto* const from_a = static_cast<const float*>(detail::raw(a));
+  const auto* const from_b = static_cast<const float*>(detail::raw(b));
+  auto* const to = static_cast<float*>(detail::raw(out));
+  if (k == 0) {
+    if (!accumulate) std::fill_n(to, batch * step, 0.0f);
+    return;
+  }
+  std::atomic<dnnl_status_t> status = dnnl_success;  // nothing may be thrown inside of the threads
+#pragma omp parallel for schedule(static) if (parallel)
+  for (int64_t i = 0; i < batch; ++i) {
+    const dnnl_status_t one =
+        dnnl_sgemm(left.transposed ? 'T' : 'N', right.transposed ? 'T' : 'N', m, n, k, 1.0f, from_a + i * left.step,
+                   left.row, from_b + i * right.step, right.row, accumulate ? 1.0f : 0.0f, to + i * step, n);
+    if (one != dnnl_success) status = one;
+  }
+  onednn::check(status, "dnnl_sgemm", __FILE__, __LINE__);
 }
 
 void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,

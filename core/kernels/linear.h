@@ -13,15 +13,35 @@ inline constinit Slot<void(const Tensor& a, bool transpose_a, const Tensor& b, b
                            bool accumulate)>
     gemm{"gemm"};
 
-// out [m, n] = activation(x [m, k] weight [n, k]^T + bias [n] + add [m, n]); bias and add may be undefined. Fused; may be
-// left empty.
+// How the matrices of a stack lie: `step` elements apart (0: one matrix for all), their rows `row` elements apart; or
+// their columns, when they are `transposed`.
+struct BatchedOperand {
+  int64_t step = 0;
+  int64_t row = 0;
+  bool transposed = false;
+};
+
+struct BatchedGemm {
+  int64_t batch, m, n, k;
+  BatchedOperand a, b;
+};
+
+// out [..., m, n] = a [..., m, k] b [..., k, n] (+ out when `accumulate`) for each matrix of a batch. a and b have
+// these shapes and begin where their tensors do, plain, floating, of one type; out is contiguous. k = 0 gives zeros (or
+// leaves out).
+inline constinit Slot<void(const BatchedGemm& problem, const Tensor& a, const Tensor& b, const Tensor& out,
+                           bool accumulate)>
+    gemm_batched{"gemm_batched"};
+
+// out [m, n] = activation(x [m, k] weight [n, k]^T + bias [n] + add [m, n]); bias and add may be undefined. Fused; may
+// be left empty.
 inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                            Activation activation, const Tensor& out)>
     linear_fused{"linear_fused"};
 
 template <class Visit>
 void visit_linear_slots(Visit&& visit) {
-  visit(gemm), visit(linear_fused);
+  visit(gemm), visit(gemm_batched), visit(linear_fused);
 }
 
 }  // namespace dnn::kernel

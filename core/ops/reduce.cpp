@@ -92,7 +92,8 @@ void record_sum(const char* name, const Tensor& out, const Tensor& x, const Plan
   });
 }
 
-Tensor extremum(const char* name, kernel::Extremum which, const Tensor& x, const ReduceOptions& options) {
+ValuesAndIndices extremum(const char* name, kernel::Extremum which, const Tensor& x, const ReduceOptions& options,
+                          bool with_indices) {
   const Plan p = plan(name, x, options);
   if (p.sizes.n == 0)
     throw ShapeError(fmt::format("{}: no elements to choose from, expected a dimension that is not empty (shape {})",
@@ -101,17 +102,27 @@ Tensor extremum(const char* name, kernel::Extremum which, const Tensor& x, const
     throw DTypeError(fmt::format("{}: the input is bool, expected a number type (shape {})", name, x.shape()));
   Tensor values = detail::allocate(p.result, x.dtype(), x.device());
   Tensor indices;
-  if (detail::needs_grad({&x, 1})) indices = detail::allocate(p.result, DType::int64, x.device());
+  if (with_indices || detail::needs_grad({&x, 1})) indices = detail::allocate(p.result, DType::int64, x.device());
   kernel::reduce_extremum[x.device()](arranged(x, p), p.sizes, which, values, indices);
-  if (!indices.defined()) return values;
-
   detail::record(name, values, {x}, [p, indices = Saved(indices), shape = x.shape()](Backward& b) {
     Tensor whole = detail::allocate_arranged(shape, p, b.grad().dtype(), b.grad().device());
     detail::make_plain(b.grad());
     kernel::reduce_extremum_backward[whole.device()](b.grad(), b.get(indices), p.sizes, whole);
     b.set(0, detail::in_order_of(shape, p, whole));
   });
-  return values;
+  return {values, indices};
+}
+
+Tensor position(const char* name, kernel::Extremum which, const Tensor& x, int64_t dim, bool keepdim) {
+  const Plan p = plan(name, x, {.dims = {dim}, .keepdim = keepdim});
+  if (p.sizes.n == 0)
+    throw ShapeError(
+        fmt::format("{}: dimension {} is empty, expected at least one element (shape {})", name, dim, x.shape()));
+  if (x.dtype() == DType::boolean)
+    throw DTypeError(fmt::format("{}: the input is bool, expected a number type (shape {})", name, x.shape()));
+  Tensor indices = detail::allocate(p.result, DType::int64, x.device());
+  kernel::reduce_extremum[x.device()](arranged(x, p), p.sizes, which, {}, indices);
+  return indices;
 }
 
 }  // namespace
@@ -134,20 +145,31 @@ Tensor mean(const Tensor& x, const ReduceOptions& options) {
   return out;
 }
 
-Tensor max(const Tensor& x, const ReduceOptions& options) { return extremum("max", kernel::Extremum::max, x, options); }
+Tensor max(const Tensor& x, const ReduceOptions& options) {
+  return extremum("max", kernel::Extremum::max, x, options, false).values;
+}
 
-Tensor min(const Tensor& x, const ReduceOptions& options) { return extremum("min", kernel::Extremum::min, x, options); }
+Tensor min(const Tensor& x, const ReduceOptions& options) {
+  return extremum("min", kernel::Extremum::min, x, options, false).values;
+}
+
+ValuesAndIndices max(const Tensor& x, int64_t dim, bool keepdim) {
+  return extremum("max", kernel::Extremum::max, x, {.dims = {dim}, .keepdim = keepdim}, true);
+}
+
+ValuesAndIndices min(const Tensor& x, int64_t dim, bool keepdim) {
+  return extremum("min", kernel::Extremum::min, x, {.dims = {dim}, .keepdim = keepdim}, true);
+}
 
 Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {
-  const Plan p = plan("argmax", x, {.dims = {dim}, .keepdim = keepdim});
-  if (p.sizes.n == 0)
-    throw ShapeError(
-        fmt::format("argmax: dimension {} is empty, expected at least one element (shape {})", dim, x.shape()));
-  if (x.dtype() == DType::boolean)
-    throw DTypeError(fmt::format("argmax: the input is bool, expected a number type (shape {})", x.shape()));
-  Tensor indices = detail::allocate(p.result, DType::int64, x.device());
-  kernel::reduce_extremum[x.device()](arranged(x, p), p.sizes, kernel::Extremum::max, {}, indices);
-  return indices;
+  return position("argmax", kernel::Extremum::max, x, dim, keepdim);
 }
+
+Tensor argmin(const Tensor& x, int64_t dim, bool keepdim) {
+  return position("argmin", kernel::Extremum::min, x, dim, keepdim);
+}
+
+Tensor argmax(const Tensor& x) { return argmax(x.detach().reshape({-1}), 0); }
+Tensor argmin(const Tensor& x) { return argmin(x.detach().reshape({-1}), 0); }
 
 }  // namespace dnn

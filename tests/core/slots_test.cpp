@@ -26,9 +26,10 @@ const std::map<std::string, std::string> without_cuda{
     {"conv2d_backward_data", "convolution comes with cuDNN"},
     {"conv2d_backward_weight", "convolution comes with cuDNN"},
     {"gemm", "products come with cuBLASLt"},
-    {"recurrent_reserve", "recurrent layers come with cuDNN"},
-    {"recurrent_forward", "recurrent layers come with cuDNN"},
+    {"gemm_batched", "products come with cuBLASLt"},
     {"recurrent_backward", "recurrent layers come with cuDNN"},
+    {"recurrent_forward", "recurrent layers come with cuDNN"},
+    {"recurrent_reserve", "recurrent layers come with cuDNN"},
 };
 
 std::set<std::string> empty_slots(Device device) {

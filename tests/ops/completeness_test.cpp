@@ -25,7 +25,7 @@ TEST(Completeness, AnOperationWithoutARowIsFound) {
 Tensor relu(const Tensor& x);
 /// Nobody has tested this one.
 Tensor frobnicate(const Tensor& x, int64_t dim = -1);
-std::vector<Tensor> split(const Tensor& x, int64_t size);
+std::vector<Tensor> shatter(const Tensor& x, int64_t size);
 /// Changes its first argument: of many lines.
 void nudge_(const std::vector<Tensor>& parameters,
             const NudgeOptions& options);
@@ -44,8 +44,8 @@ template <class T>
 Tensor made_of(std::span<const T> values);
 // Tensor commented(const Tensor& x);
 )");
-  EXPECT_THAT(operations, ElementsAre("frobnicate", "made_of", "nudge_", "relu", "split", "twice"));
-  EXPECT_THAT(without_row(operations), ElementsAre("frobnicate", "made_of", "nudge_", "split", "twice"));
+  EXPECT_THAT(operations, ElementsAre("frobnicate", "made_of", "nudge_", "relu", "shatter", "twice"));
+  EXPECT_THAT(without_row(operations), ElementsAre("frobnicate", "made_of", "nudge_", "shatter", "twice"));
 }
 
 TEST(Completeness, EveryRowHasEmptyAndOneElementSamples) {

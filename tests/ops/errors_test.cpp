@@ -27,9 +27,18 @@ TEST(Errors, ElementWise) {
 
 TEST(Errors, Products) {
   EXPECT_ERROR(matmul(zeros({2, 3}), zeros({4, 5})), ShapeError,
-               "matmul: [2, 3] and [4, 5] do not multiply, expected [m, k] and [k, n]");
-  EXPECT_ERROR(matmul(zeros({3}), zeros({3, 5})), ShapeError,
-               "matmul: [3] and [3, 5] do not multiply, expected [m, k] and [k, n]");
+               "matmul: [2, 3] and [4, 5] do not multiply, expected [..., m, k] and [..., k, n], or a vector [k] on "
+               "either side");
+  EXPECT_ERROR(matmul(zeros({3}), zeros({})), ShapeError,
+               "matmul: [3] and [] do not multiply, expected [..., m, k] and [..., k, n], or a vector [k] on either "
+               "side");
+  EXPECT_ERROR(matmul(zeros({2, 3, 4}), zeros({3, 4, 5})), ShapeError,
+               "matmul: shapes [2] and [3] do not broadcast, sizes must be equal or 1 counted from the last dimension");
+  EXPECT_ERROR(bmm(zeros({2, 3, 4}), zeros({1, 4, 5})), ShapeError,
+               "bmm: [2, 3, 4] and [1, 4, 5] do not multiply, expected [b, m, k] and [b, k, n]");
+  EXPECT_ERROR(dot(zeros({2}), zeros({3})), ShapeError, "dot: [2] and [3] do not multiply, expected two vectors [n]");
+  EXPECT_ERROR(outer(zeros({2}), zeros({3, 1})), ShapeError,
+               "outer: [2] and [3, 1] do not multiply, expected two vectors [m] and [n]");
   EXPECT_ERROR(matmul(zeros({2, 3}), zeros({3, 5}, f64)), DTypeError,
                "matmul: b is float64, a is float32, expected one type (shapes [3, 5], [2, 3])");
   EXPECT_ERROR(matmul(zeros({2, 3}, i64), zeros({3, 5}, i64)), DTypeError,
@@ -174,12 +183,94 @@ TEST(Errors, Reductions) {
   EXPECT_ERROR(max(zeros({2}, boolean)), DTypeError, "max: the input is bool, expected a number type (shape [2])");
   EXPECT_ERROR(argmax(zeros({2, 0}), 1), ShapeError,
                "argmax: dimension 1 is empty, expected at least one element (shape [2, 0])");
+  EXPECT_ERROR(argmin(zeros({0})), ShapeError,
+               "argmin: dimension 0 is empty, expected at least one element (shape [0])");
+  EXPECT_ERROR(max(zeros({2, 0}), 1), ShapeError,
+               "max: no elements to choose from, expected a dimension that is not empty (shape [2, 0])");
+  EXPECT_ERROR(var(zeros({2}, i64)), DTypeError, "var: input is int64, expected a floating type (input [2])");
+  EXPECT_ERROR(norm(zeros({2}, i64)), DTypeError, "norm: input is int64, expected a floating type (input [2])");
+  EXPECT_ERROR(norm(x, {.p = -1}), ArgumentError, "norm: p is -1, expected 0 or more (input [2, 3])");
+  EXPECT_ERROR(norm(zeros({2, 0}), {.p = INFINITY, .dims = {1}}), ShapeError,
+               "norm: no elements to choose from, expected a dimension that is not empty (shape [2, 0])");
+  EXPECT_ERROR(logsumexp(zeros({2}, i64)), DTypeError,
+               "logsumexp: input is int64, expected a floating type (input [2])");
+  EXPECT_ERROR(any(x, {.dims = {2}}), IndexError, "any: dimension 2 is out of range, expected -2 <= dimension < 2");
   EXPECT_ERROR(argmax(x, 2), IndexError, "argmax: dimension 2 is out of range, expected -2 <= dimension < 2");
   EXPECT_ERROR(argmax(zeros({2}, boolean), 0), DTypeError,
                "argmax: the input is bool, expected a number type (shape [2])");
   EXPECT_ERROR(softmax(x, 2), IndexError, "softmax: dimension 2 is out of range, expected -2 <= dimension < 2");
   EXPECT_ERROR(log_softmax(zeros({2}, i64)), DTypeError,
                "log_softmax: input is int64, expected a floating type (input [2])");
+}
+
+TEST(Errors, Indexing) {
+  const Tensor x = zeros({2, 3}), two = zeros({2}, i64), matrix = zeros({2, 2}, i64);
+  EXPECT_ERROR(index_select(x, 0, x), ShapeError, "index_select: index has 2 dimensions, expected 1 (index [2, 3])");
+  EXPECT_ERROR(index_select(x, 0, zeros({2})), DTypeError,
+               "index_select: index is float32, expected int64 or int32 (index [2])");
+  EXPECT_ERROR(index_select(zeros({}), 0, two), ShapeError,
+               "index_select: the input is a scalar, expected at least one dimension (input [])");
+  EXPECT_ERROR(gather(x, 0, two), ShapeError,
+               "gather: index [2] reaches beyond input [2, 3], expected one no larger except in dimension 0");
+  EXPECT_ERROR(scatter_add(x, 1, matrix, zeros({2, 1})), ShapeError,
+               "scatter_add: index [2, 2] reaches beyond source [2, 1], expected one no larger");
+  EXPECT_ERROR(scatter(x, 1, matrix, zeros({2, 2}, f64)), DTypeError,
+               "scatter: source is float64, input is float32, expected one type (shapes [2, 2], [2, 3])");
+  EXPECT_ERROR(scatter_add(zeros({2, 3}, boolean), 1, matrix, zeros({2, 2}, boolean)), DTypeError,
+               "scatter_add: the input is bool, expected a number type (input [2, 3])");
+  EXPECT_ERROR(index_add(x, 0, two, zeros({2, 2})), ShapeError,
+               "index_add: source has shape [2, 2], expected [2, 3] (input [2, 3], index [2], dimension 0)");
+  EXPECT_ERROR(masked_select(x, x), DTypeError, "masked_select: mask is float32, expected bool (mask [2, 3])");
+  const Tensor leaf = zeros({2, 3}, {.requires_grad = true});
+  EXPECT_ERROR(scatter_(leaf, 1, matrix, 1), AutogradError,
+               "scatter_: the tensor requires a gradient, expected one that autograd does not record, or NoGrad (shape "
+               "[2, 3], a leaf)");
+  EXPECT_ERROR(scatter_add_(x, 1, matrix, leaf), AutogradError,
+               "scatter_add_: the source requires a gradient, which an in-place operation does not record; expected an "
+               "operation that is not in place, or NoGrad (source [2, 3])");
+}
+
+TEST(Errors, Order) {
+  const Tensor x = zeros({2, 3});
+  EXPECT_ERROR(sort(x, {.dim = 2}), IndexError, "sort: dimension 2 is out of range, expected -2 <= dimension < 2");
+  EXPECT_ERROR(argsort({}), ArgumentError, "argsort: input is undefined, expected a tensor");
+  EXPECT_ERROR(topk(x, 4), ArgumentError, "topk: k is 4, expected 0 to 3 (input [2, 3], dimension 1)");
+  EXPECT_ERROR(topk(x, -1, {.dim = 0}), ArgumentError, "topk: k is -1, expected 0 to 2 (input [2, 3], dimension 0)");
+  EXPECT_ERROR(cumsum(x, -3), IndexError, "cumsum: dimension -3 is out of range, expected -2 <= dimension < 2");
+}
+
+TEST(Errors, Rearranging) {
+  const Tensor x = zeros({2, 3});
+  EXPECT_ERROR(permute(x, {0, 0}), IndexError,
+               "permute: the order [0, 0] does not name each of 2 dimensions once (shape [2, 3])");
+  EXPECT_ERROR(permute(x, {1}), IndexError,
+               "permute: the order [1] does not name each of 2 dimensions once (shape [2, 3])");
+  EXPECT_ERROR(diagonal(x, 0, 1, -1), ShapeError,
+               "diagonal: dimensions 1 and -1, expected two different ones (input [2, 3])");
+  EXPECT_ERROR(split(x, 0), ArgumentError, "split: size is 0, expected at least 1 (input [2, 3])");
+  EXPECT_ERROR(split(x, {1, 3}, 1), ArgumentError,
+               "split: the sizes are [1, 3], expected 0 or more with the sum 3 (input [2, 3], dimension 1)");
+  EXPECT_ERROR(split(zeros({}), 1), ShapeError,
+               "split: the input is a scalar, expected at least one dimension (input [])");
+  EXPECT_ERROR(chunk(x, 0), ArgumentError, "chunk: chunks is 0, expected at least 1 (input [2, 3])");
+  EXPECT_ERROR(stack({}), ArgumentError, "stack: the list is empty, expected at least one tensor");
+  EXPECT_ERROR(stack({x, zeros({3})}), ShapeError, "stack: tensor 1 has shape [3], expected that of the first, [2, 3]");
+  EXPECT_ERROR(pad(x, {1}), ArgumentError,
+               "pad: 1 sizes, expected two for each of up to 2 dimensions (sizes [1], input [2, 3])");
+  EXPECT_ERROR(pad(x, {-2, -2}), ShapeError,
+               "pad: dimension 1 of 3 would be cut or filled beyond its limits, expected a size of 0 or more (sizes "
+               "[-2, -2], input [2, 3])");
+  EXPECT_ERROR(pad(x, {3, 0}, {.mode = PadMode::reflect}), ArgumentError,
+               "pad: dimension 1 of 3 cannot be continued by 3 and 0 elements, expected 0 to its size less 1 (sizes "
+               "[3, 0], input [2, 3])");
+  EXPECT_ERROR(
+      pad(x, {-1, 0}, {.mode = PadMode::replicate}), ArgumentError,
+      "pad: dimension 1 of 3 cannot be continued by -1 and 0 elements, expected 0 or more, and elements (sizes "
+      "[-1, 0], input [2, 3])");
+  EXPECT_ERROR(flip(x, {0, -2}), IndexError,
+               "flip: dimension 0 is named twice, expected each once (dims [0, -2], shape [2, 3])");
+  EXPECT_ERROR(repeat(x, {2}), ShapeError,
+               "repeat: the counts are [2], expected 0 or more for each of at least 2 dimensions (input [2, 3])");
 }
 
 TEST(Errors, Losses) {

@@ -14,6 +14,66 @@ Array multiply(const Array& a, const Array& b) {
   return y;
 }
 
+// The last two dimensions exchanged.
+Array turned(const Array& x) {
+  Shape shape = x.shape;
+  const int64_t last = shape.rank() - 1;
+  std::swap(shape[last], shape[last - 1]);
+  Array y(shape);
+  for_each_index(x.shape, [&](Shape index) {
+    const double value = x.at(index);
+    std::swap(index[last], index[last - 1]);
+    y.at(index) = value;
+  });
+  return y;
+}
+
+// Stacks of matrices broadcast against each other; a vector is a row on the left and a column on the right.
+Array multiply_stacks(Array a, Array b) {
+  const bool row = a.shape.rank() == 1, column = b.shape.rank() == 1;
+  if (row) a.shape = a.shape.with(0, 1);
+  if (column) b.shape = b.shape.with(1, 1);
+  const int64_t batch_a = a.shape.rank() - 2, batch_b = b.shape.rank() - 2, batch = std::max(batch_a, batch_b);
+  Shape shape;
+  for (int64_t d = 0; d < batch; ++d) {
+    const int64_t in_a = d - (batch - batch_a), in_b = d - (batch - batch_b);
+    const int64_t x = in_a < 0 ? 1 : a.shape[in_a], y = in_b < 0 ? 1 : b.shape[in_b];
+    shape.push_back(x == 1 ? y : x);
+  }
+  const int64_t m = a.shape[batch_a], k = a.shape[batch_a + 1], n = b.shape[batch_b + 1];
+  shape.push_back(m), shape.push_back(n);
+  Array result(shape);
+  const auto at = [batch](const Array& from, int64_t own, const Shape& index, int64_t i, int64_t j) {
+    Shape place;
+    for (int64_t d = 0; d < own; ++d) place.push_back(from.shape[d] == 1 ? 0 : index[d + batch - own]);
+    place.push_back(i), place.push_back(j);
+    return from.at(place);
+  };
+  for_each_index(shape, [&](const Shape& index) {
+    for (int64_t i = 0; i < k; ++i)
+      result.at(index) += at(a, batch_a, index, index[batch], i) * at(b, batch_b, index, i, index[batch + 1]);
+  });
+  if (row) result.shape = result.shape.without(batch);
+  if (column) result.shape = result.shape.without(result.shape.rank() - 1);
+  return result;
+}
+
+const std::pair<Shape, Shape> stacked_shapes[] = {{{3, 4, 5}, {3, 5, 2}},
+                                                  {{2, 1, 4, 5}, {3, 5, 2}},
+                                                  {{2, 3, 4, 5}, {5, 2}},
+                                                  {{4, 5}, {3, 5, 2}},
+                                                  {{5}, {5}},
+                                                  {{5}, {5, 2}},
+                                                  {{4, 5}, {5}},
+                                                  {{5}, {3, 5, 2}},
+                                                  {{3, 4, 5}, {5}},
+                                                  {{2, 3, 4, 5}, {1, 3, 5, 2}},
+                                                  {{2, 3, 1, 5}, {2, 3, 5, 1}},
+                                                  {{2, 3, 0}, {2, 0, 4}},
+                                                  {{2, 0, 3}, {3, 4}},
+                                                  {{0, 2, 3}, {3, 4}},
+                                                  {{17, 9, 33}, {17, 33, 8}}};
+
 Row matmul_row() {
   Row row{.operation = "matmul"};
   struct Case {
@@ -37,7 +97,69 @@ Row matmul_row() {
                     });
                     return y;
                   }});
+  // Stacks of matrices, and vectors.
+  for (const auto& [a, b] : stacked_shapes)
+    row.sample({.label = a.str() + " by " + b.str(),
+                .inputs = {Input(a), Input(b)},
+                .function = [](const Args& x) { return matmul(x[0], x[1]); },
+                .reference = [](const std::vector<Array>& x) { return multiply_stacks(x[0], x[1]); }});
+  // Views whose matrices lie in every way: transposed, with gaps, repeated.
+  row.sample({.label = "stacks of transposed views",
+              .inputs = {Input({2, 4, 3}), Input({2, 5, 4})},
+              .function = [](const Args& x) { return matmul(x[0].transpose(1, 2), x[1].transpose(1, 2)); },
+              .reference = [](const std::vector<Array>& x) { return multiply_stacks(turned(x[0]), turned(x[1])); }});
+  row.sample({.label = "a part of the columns, one matrix for all",
+              .inputs = {Input({3, 4, 7}), Input({1, 3, 2})},
+              .function =
+                  [](const Args& x) {
+                    return matmul(x[0].slice(2, 2, 5), x[1].expand({3, 3, 2}));
+                  },
+              .reference =
+                  [](const std::vector<Array>& x) {
+                    Array part(Shape{3, 4, 3});
+                    for_each_index(part.shape, [&](const Shape& i) { part.at(i) = x[0](i[0], i[1], i[2] + 2); });
+                    return multiply_stacks(part, x[1]);
+                  }});
   return row.within(4, 8);
+}
+
+Row bmm_row() {
+  Row row{.operation = "bmm"};
+  for (const auto& [a, b] : {std::pair<Shape, Shape>{{3, 4, 5}, {3, 5, 2}},
+                             {{1, 1, 1}, {1, 1, 1}},
+                             {{16, 9, 17}, {16, 17, 8}},
+                             {{0, 2, 3}, {0, 3, 4}},
+                             {{2, 3, 0}, {2, 0, 4}}})
+    row.sample({.label = a.str() + " by " + b.str(),
+                .inputs = {Input(a), Input(b)},
+                .function = [](const Args& x) { return bmm(x[0], x[1]); },
+                .reference = [](const std::vector<Array>& x) { return multiply_stacks(x[0], x[1]); }});
+  return row.within(4, 8);
+}
+
+Row dot_row() {
+  Row row{.operation = "dot"};
+  for (const int64_t n : {7, 1, 0, 131})
+    row.sample({.label = std::to_string(n),
+                .inputs = {Input({n}), Input({n})},
+                .function = [](const Args& x) { return dot(x[0], x[1]); },
+                .reference = [](const std::vector<Array>& x) { return multiply_stacks(x[0], x[1]); }});
+  return row.within(16, 8);
+}
+
+Row outer_row() {
+  Row row{.operation = "outer"};
+  for (const auto& [m, n] : {std::pair<int64_t, int64_t>{3, 4}, {1, 1}, {0, 3}})
+    row.sample({.label = Shape{m, n}.str(),
+                .inputs = {Input({m}), Input({n})},
+                .function = [](const Args& x) { return outer(x[0], x[1]); },
+                .reference =
+                    [](const std::vector<Array>& x) {
+                      Array y(Shape{x[0].size(), x[1].size()});
+                      for_each_index(y.shape, [&](const Shape& at) { y.at(at) = x[0][at[0]] * x[1][at[1]]; });
+                      return y;
+                    }});
+  return row;
 }
 
 // What of the optional inputs a sample has.
@@ -99,7 +221,7 @@ Row linear_row() {
   return row.within(6, 8);
 }
 
-const Rows rows{matmul_row(), linear_row()};
+const Rows rows{matmul_row(), bmm_row(), dot_row(), outer_row(), linear_row()};
 
 }  // namespace
 }  // namespace dnn::test

@@ -151,7 +151,8 @@ Row cat_row() {
     int64_t dim;
   };
   for (const Case& c : {Case{{{2, 3}, {4, 3}}, 0}, Case{{{2, 3}, {2, 1}, {2, 2}}, -1}, Case{{{3}}, 0},
-                        Case{{{2, 16, 2, 3}, {2, 16, 2, 3}}, 1}, Case{{{1, 16, 2, 3}, {2, 16, 2, 3}}, 0},
+                        Case{{{2, 16, 2, 3}, {2, 16, 2, 3}}, 1}, Case{{{2, 16, 2, 3}, {2, 32, 2, 3}}, 1},
+                        Case{{{2, 16, 2, 3}, {2, 16, 1, 3}}, 2}, Case{{{1, 16, 2, 3}, {2, 16, 2, 3}}, 0},
                         Case{{{2, 0, 2}, {2, 3, 2}}, 1}, Case{{{0}, {0}}, 0}, Case{{{1}, {1}}, 0}}) {
     Sample sample{.label = "", .inputs = {}, .function = {}, .reference = {}};
     const int64_t d = c.dim < 0 ? c.dim + c.shapes[0].rank() : c.dim;
@@ -176,7 +177,7 @@ Row cat_row() {
     };
     row.sample(sample);
   }
-  return row.with_integers(all_integers());
+  return row.with_integers(all_integers()).transparent();
 }
 
 // ---- methods of Tensor without a free form

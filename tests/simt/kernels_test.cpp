@@ -158,6 +158,40 @@ TEST(SumKernels, EveryShapeAndType) {
   }
 }
 
+TEST(FoldKernels, EveryFoldShapeAndType) {
+  using kernel::Fold;
+  for (const ReduceShape& shape : reduce_shapes) {
+    for (const DType type :
+         {DType::float64, DType::float32, DType::int64, DType::int32, DType::uint8, DType::boolean}) {
+      for (const Fold fold :
+           {Fold::product, Fold::product_of_nonzero, Fold::any, Fold::all, Fold::zeros, Fold::nonzeros, Fold::squares,
+            Fold::root_of_squares, Fold::magnitudes, Fold::largest_magnitude, Fold::norm, Fold::log_of_exponentials}) {
+        const bool truth = fold == Fold::any || fold == Fold::all, fractional = is_floating(type);
+        if (!fractional && !truth && fold != Fold::product) continue;
+        SCOPED_TRACE(static_cast<int>(fold));
+        Tensor x = uniform({shape.outer, shape.n, shape.inner}, DType::float64, 0, 2).to(type);
+        if (fractional && x.numel() > 5) x.reshape({-1}).slice(0, 3, x.numel(), 5).fill_(0);
+        // A product of many numbers is compared where it neither vanishes nor overflows.
+        if (fractional && fold == Fold::product) x = uniform(x.shape(), type, 0.99, 1.01);
+        const DType result = truth ? DType::boolean : fractional ? type : DType::int64;
+        const Tensor expected = detail::allocate({shape.outer, shape.inner}, result, cpu), actual = gpu_like(expected);
+        const kernel::FoldRule rule{.fold = fold, .p = 1.5, .scale = 0.25};
+        kernel::reduce_fold[cpu](x, shape, rule, expected);
+        kernel::reduce_fold[cuda](gpu(x), shape, rule, actual);
+        const double tolerance = fold == Fold::product_of_nonzero ? 1e-6 : 4 * unit(type);
+        expect_near(actual, expected, tolerance);
+        if (!fractional || truth || fold == Fold::product || x.numel() > 3000) continue;
+        const Tensor grad = uniform(expected.shape(), type),
+                     count = uniform(expected.shape(), DType::uint8, 0, 3).to(type);
+        const Tensor out = empty_like(x), gpu_out = gpu_like(x);
+        kernel::reduce_fold_backward[cpu](rule, grad, x, expected, count, shape, out);
+        kernel::reduce_fold_backward[cuda](rule, gpu(grad), gpu(x), gpu(expected), gpu(count), shape, gpu_out);
+        expect_near(gpu_out, out, 16 * unit(type));
+      }
+    }
+  }
+}
+
 TEST(ExtremumKernels, FirstOfEqualsAndNaN) {
   for (const ReduceShape& shape : reduce_shapes) {
     if (shape.n == 0) continue;

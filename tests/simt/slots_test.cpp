@@ -11,8 +11,8 @@ namespace dnn::simt::test {
 TEST(Slots, OnlyConvolutionProductsAndRecurrenceAreBorrowedFromTheCpu) {
   EXPECT_THAT(slots_of_cpu_kernels(),
               ::testing::UnorderedElementsAre("conv2d_forward", "conv2d_fused", "conv2d_backward_data",
-                                              "conv2d_backward_weight", "gemm", "linear_fused", "recurrent_reserve",
-                                              "recurrent_forward", "recurrent_backward"));
+                                              "conv2d_backward_weight", "gemm", "gemm_batched", "linear_fused",
+                                              "recurrent_reserve", "recurrent_forward", "recurrent_backward"));
 }
 
 TEST(Slots, NoneIsEmpty) {

@@ -1,4 +1,4 @@
-// Sums and extrema over the middle of x [outer, n, inner].
+// Sums and extrema over the middle of x [outer, n, inner]; the loops of sums serve every fold (fold.h).
 //
 // A sum reads rows of neighbouring columns. Few columns are widened first: x [n, 10] is read as [n / 12, 120], whose
 // twelve groups are folded together afterwards, so that the loop is vectorised for inner == 1 as well. Sums are kept in
@@ -21,86 +21,108 @@ inline constexpr int64_t sum_parts = 64;     // most parts of one long sum
 template <class T>
 using Total = std::conditional_t<is_fractional<T>, double, uint64_t>;
 
-template <class T>
-[[gnu::noinline]] void add_row(const T* x, int64_t count, Total<T>* total) {
+// An operation Op of the loops below says what they add up:
+//   using Element, Sum, Out;                types of x, of the sums, and of the results
+//   Sum neutral() const;                    the sum of nothing
+//   Sum map(Compute<Element> x) const;      what an element contributes
+//   Sum join(Sum a, Sum b) const;
+//   void store(Out* out, int64_t j, Sum sum) const;
+
+template <class Op>
+[[gnu::noinline]] void fold_row(const Op& op, const typename Op::Element* x, int64_t count, typename Op::Sum* total) {
 #pragma omp simd
-  for (int64_t j = 0; j < count; ++j) total[j] += static_cast<Total<T>>(load(x, j));
+  for (int64_t j = 0; j < count; ++j) total[j] = op.join(total[j], op.map(load(x, j)));
 }
 
-// total[j] = sum over k of x[k * inner + j] for j < columns; total has room for sum_columns.
-template <class T>
-void sum_over_rows(const T* x, int64_t n, int64_t inner, int64_t columns, Total<T>* total) {
+// total[j] = the sum over k of x[k * inner + j] for j < columns; total has room for sum_columns.
+template <class Op>
+void fold_over_rows(const Op& op, const typename Op::Element* x, int64_t n, int64_t inner, int64_t columns,
+                    typename Op::Sum* total) {
   // Rows that lie side by side are read as one.
   const int64_t group = columns == inner ? smaller(sum_columns / columns, n) : 1;
-  for (int64_t j = 0; j < sum_columns; ++j) total[j] = 0;
-  for (int64_t k = 0; k < n; k += group) add_row(x + k * inner, smaller(group, n - k) * columns, total);
+  for (int64_t j = 0; j < sum_columns; ++j) total[j] = op.neutral();
+  for (int64_t k = 0; k < n; k += group) fold_row(op, x + k * inner, smaller(group, n - k) * columns, total);
   for (int64_t left = group; left > 1;) {
     const int64_t half = left / 2;
     left -= half;
 #pragma omp simd
-    for (int64_t j = 0; j < half * columns; ++j) total[j] += total[left * columns + j];
-  }
-}
-
-// out[j] = scale * total[j], or + it.
-template <class T>
-void finish_sum(const Total<T>* total, int64_t columns, double scale, bool accumulate,
-                std::conditional_t<is_fractional<T>, T, int64_t>* out) {
-  for (int64_t j = 0; j < columns; ++j) {
-    if constexpr (is_fractional<T>) {
-      const double before = accumulate ? static_cast<double>(load(out, j)) : 0.0;
-      assign(out[j], convert<T>(before + scale * total[j]));
-    } else {
-      const int64_t sum = static_cast<int64_t>(total[j]);
-      const int64_t scaled = scale == 1 ? sum : static_cast<int64_t>(scale * static_cast<double>(sum));
-      out[j] = math::add(accumulate ? out[j] : int64_t{0}, scaled);
-    }
+    for (int64_t j = 0; j < half * columns; ++j) total[j] = op.join(total[j], total[left * columns + j]);
   }
 }
 
 // The n rows are cut into parts for the threads.
-template <class T>
-void sum_by_parts(const T* x, int64_t n, int64_t inner, int64_t columns, Total<T>* total) {
+template <class Op>
+void fold_by_parts(const Op& op, const typename Op::Element* x, int64_t n, int64_t inner, int64_t columns,
+                   typename Op::Sum* total) {
   const int64_t rows = ceil_div(n, sum_parts);
   const int64_t parts = ceil_div(n, rows);
-  Total<T> totals[sum_parts][sum_columns];
+  typename Op::Sum totals[sum_parts][sum_columns];
   parallel(parts, n * columns, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       const int64_t first = part * rows;
-      sum_over_rows(x + first * inner, smaller(rows, n - first), inner, columns, totals[part]);
+      fold_over_rows(op, x + first * inner, smaller(rows, n - first), inner, columns, totals[part]);
     }
   });
   for (int64_t j = 0; j < columns; ++j) {
-    total[j] = 0;
-    for (int64_t part = 0; part < parts; ++part) total[j] += totals[part][j];
+    total[j] = op.neutral();
+    for (int64_t part = 0; part < parts; ++part) total[j] = op.join(total[j], totals[part][j]);
   }
 }
 
+template <class Op>
+void fold_middle(const Op& op, const typename Op::Element* from, const ReduceShape& shape, typename Op::Out* to) {
+  const int64_t n = shape.n, inner = shape.inner;
+  const int64_t tiles = ceil_div(inner, sum_columns);
+  const int64_t units = shape.outer * tiles;
+  const int64_t work = shape.outer * n * inner;
+  const bool by_parts = units < 8 && work >= parallel_threshold;
+  // x and out of one unit: up to sum_columns columns of one outer index.
+  const auto each = [=, &op](int64_t unit) {
+    const int64_t outer = unit / tiles;
+    const int64_t column = unit % tiles * sum_columns;
+    const int64_t columns = smaller(sum_columns, inner - column);
+    const typename Op::Element* x = from + outer * n * inner + column;
+    typename Op::Sum total[sum_columns];
+    by_parts ? fold_by_parts(op, x, n, inner, columns, total) : fold_over_rows(op, x, n, inner, columns, total);
+    for (int64_t j = 0; j < columns; ++j) op.store(to + outer * inner + column, j, total[j]);
+  };
+  if (by_parts) {
+    for (int64_t unit = 0; unit < units; ++unit) each(unit);
+  } else {
+    parallel(units, work, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t unit = begin; unit < end; ++unit) each(unit);
+    });
+  }
+}
+
+// out[j] = scale * sum, or + it.
+template <class T>
+struct SumOf {
+  using Element = T;
+  using Sum = Total<T>;
+  using Out = std::conditional_t<is_fractional<T>, T, int64_t>;
+
+  double scale;
+  bool accumulate;
+
+  Sum neutral() const { return Sum(0); }
+  [[gnu::always_inline]] Sum map(Compute<T> x) const { return static_cast<Sum>(x); }
+  [[gnu::always_inline]] Sum join(Sum a, Sum b) const { return a + b; }
+  void store(Out* out, int64_t j, Sum total) const {
+    if constexpr (is_fractional<T>) {
+      const double before = accumulate ? static_cast<double>(load(out, j)) : 0.0;
+      assign(out[j], convert<T>(before + scale * total));
+    } else {
+      const int64_t sum = static_cast<int64_t>(total);
+      const int64_t scaled = scale == 1 ? sum : static_cast<int64_t>(scale * static_cast<double>(sum));
+      out[j] = math::add(accumulate ? out[j] : int64_t{0}, scaled);
+    }
+  }
+};
+
 inline void reduce_sum(const Tensor& x, const ReduceShape& shape, double scale, const Tensor& out, bool accumulate) {
   visit_all("reduce_sum", x.dtype(), [&]<class T>(Type<T>) {
-    using Out = std::conditional_t<is_fractional<T>, T, int64_t>;
-    const T* from = pointer<T>(x);
-    Out* to = pointer<Out>(out);
-    const int64_t n = shape.n, inner = shape.inner;
-    const int64_t tiles = ceil_div(inner, sum_columns);
-    const int64_t units = shape.outer * tiles;
-    const int64_t work = shape.outer * n * inner;
-    // x and out of one unit: up to sum_columns columns of one outer index.
-    const auto each = [=](int64_t unit, const auto& sum) {
-      const int64_t outer = unit / tiles;
-      const int64_t column = unit % tiles * sum_columns;
-      const int64_t columns = smaller(sum_columns, inner - column);
-      Total<T> total[sum_columns];
-      sum(from + outer * n * inner + column, n, inner, columns, total);
-      finish_sum<T>(total, columns, scale, accumulate, to + outer * inner + column);
-    };
-    if (units < 8 && work >= parallel_threshold) {
-      for (int64_t unit = 0; unit < units; ++unit) each(unit, sum_by_parts<T>);
-    } else {
-      parallel(units, work, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t unit = begin; unit < end; ++unit) each(unit, sum_over_rows<T>);
-      });
-    }
+    fold_middle(SumOf<T>{scale, accumulate}, pointer<T>(x), shape, pointer<typename SumOf<T>::Out>(out));
   });
 }
 

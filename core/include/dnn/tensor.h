@@ -16,6 +16,7 @@
 
 namespace dnn {
 
+class Index;
 class Tensor;
 
 namespace detail {
@@ -42,9 +43,9 @@ class Scalar {
 
 /// What a new tensor is made of.
 struct TensorOptions {
-  DType dtype = DType::float32;    ///< Element type.
-  Device device = Device::cpu();   ///< Where it lies.
-  bool requires_grad = false;      ///< Whether operations on it are recorded.
+  DType dtype = DType::float32;   ///< Element type.
+  Device device = Device::cpu();  ///< Where it lies.
+  bool requires_grad = false;     ///< Whether operations on it are recorded.
 };
 
 /// Options of `Tensor::backward`.
@@ -109,6 +110,9 @@ class Tensor {
   Tensor flatten(int64_t start = 1, int64_t end = -1) const;
   /// Two dimensions exchanged, a view; throws IndexError.
   Tensor transpose(int64_t dim0, int64_t dim1) const;
+  /// The dimensions in another order, each named once, a view: [n, c, h, w] by {0, 2, 3, 1} -> [n, h, w, c]. Throws
+  /// IndexError.
+  Tensor permute(const Shape& dims) const;
   /// The matrix transposed, a view; throws ShapeError unless the rank is 2.
   Tensor t() const;
   /// Elements `start <= i < end` of a dimension by `step`, a view; negative positions count from the end, others are
@@ -118,6 +122,9 @@ class Tensor {
   Tensor select(int64_t dim, int64_t index) const;
   /// The first dimension's entry of that index, a view; throws IndexError.
   Tensor operator[](int64_t index) const { return select(0, index); }
+  /// What Python writes in brackets, e.g. `x.index({Slice(0, 3), 2, ellipsis, new_axis})`; see Index in
+  /// dnn/ops/index.h. A view unless a tensor is among the indices. Throws IndexError, ArgumentError.
+  Tensor index(std::initializer_list<Index> indices) const;
   /// Without a dimension of size 1, a view; throws ShapeError.
   Tensor squeeze(int64_t dim) const;
   /// With a new dimension of size 1 before `dim`, a view.
@@ -129,6 +136,12 @@ class Tensor {
   Tensor sum() const;
   /// Mean over all elements.
   Tensor mean() const;
+  /// Largest element.
+  Tensor max() const;
+  /// Smallest element.
+  Tensor min() const;
+  /// Index (int64) of the first largest element along one dimension.
+  Tensor argmax(int64_t dim, bool keepdim = false) const;
 
   /// Overwrites every element; returns *this. In-place operations throw AutogradError on a tensor that autograd
   /// records (use `NoGrad`).

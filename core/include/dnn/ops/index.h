@@ -4,9 +4,51 @@
 // end when they are negative.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+#include <variant>
+
 #include "dnn/tensor.h"
 
 namespace dnn {
+
+/// Positions start <= i < stop of a dimension by `step`: `Slice()` all, `Slice(2)` from 2 on, `Slice(0, -1)` all but
+/// the last; as in Python, but steps are 1 or more.
+struct Slice {
+  static constexpr int64_t end = std::numeric_limits<int64_t>::max();  ///< Behind the last position.
+  int64_t start;                                                       ///< The first position.
+  int64_t stop;                                                        ///< The position behind the last one.
+  int64_t step;                                                        ///< The distance of two positions.
+  constexpr Slice(int64_t from = 0, int64_t to = end, int64_t by = 1) : start(from), stop(to), step(by) {}
+};
+
+/// The type of `ellipsis`.
+struct Ellipsis {};
+/// As an index: all dimensions that the others leave out.
+inline constexpr Ellipsis ellipsis;
+
+/// The type of `new_axis`.
+struct NewAxis {};
+/// As an index: a new dimension of size 1.
+inline constexpr NewAxis new_axis;
+
+/// One of the indices of Tensor::index: a position (the dimension disappears; negative ones count from the end), a
+/// Slice, `ellipsis`, `new_axis`, or one tensor: of indices (int64 or int32, whose dimensions take the place of the
+/// dimension), or a mask (bool, in place of as many dimensions as it has; one is left, see `masked_select`). With a
+/// tensor the result is a copy, otherwise a view, so that `x.index({...}).fill_(0)` and `.copy_` write into x.
+class Index {
+ public:
+  Index(int64_t position) : value_(position) {}
+  Index(int position) : value_(int64_t{position}) {}
+  Index(const Slice& slice) : value_(slice) {}
+  Index(Ellipsis all_others) : value_(all_others) {}
+  Index(NewAxis axis) : value_(axis) {}
+  Index(const Tensor& tensor) : value_(tensor) {}
+  const std::variant<int64_t, Slice, Ellipsis, NewAxis, Tensor>& value() const { return value_; }
+
+ private:
+  std::variant<int64_t, Slice, Ellipsis, NewAxis, Tensor> value_;
+};
 
 /// Entries of one dimension: [..., n, ...] at indices [m] -> [..., m, ...]. Throws ShapeError, DTypeError, IndexError.
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index);
