@@ -154,6 +154,13 @@ DNN_HD T uniform(uint32_t word) {
   return static_cast<T>(static_cast<float>(static_cast<int32_t>(word >> (32 - bits))) * (1.0f / (1 << bits)));
 }
 
+// A 64-bit random word as a whole number below `count`: the upper half of their product, in pieces of 32 bits.
+DNN_HD uint64_t below(uint64_t word, uint64_t count) {
+  const uint64_t word0 = word & 0xffffffffu, word1 = word >> 32, count0 = count & 0xffffffffu, count1 = count >> 32;
+  const uint64_t middle = word1 * count0 + (word0 * count0 >> 32);
+  return word1 * count1 + (middle >> 32) + (((middle & 0xffffffffu) + word0 * count1) >> 32);
+}
+
 // Two random words as two independent normal numbers (Box & Muller, "A note on the generation of random normal
 // deviates", 1958): radius sqrt(-2 log u) with u = (word0 + 1/2) / 2^32 > 0, angle word1 / 2^32 of a turn.
 DNN_HD void box_muller(uint32_t word0, uint32_t word1, float& normal0, float& normal1) {

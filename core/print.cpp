@@ -33,6 +33,7 @@ class NumberFormat {
       if (!is_floating(type) || (std::isfinite(value) && value != 0)) width_ = std::max(width_, text(value).size());
   }
 
+  size_t width() const { return width_; }
   std::string padded(long double value) const { return fmt::format("{:>{}}", text(value), width_); }
 
  private:
@@ -99,21 +100,22 @@ class Printer {
   std::string write(int64_t dim, int64_t offset, size_t indent) const {
     if (dim == shape_.rank()) return format_[0].padded(values_[static_cast<size_t>(offset)]);
     const bool last = dim == shape_.rank() - 1;
+    // As many items fill a line as fit by the width of a number, whatever the dots need.
+    const size_t per_line = std::max<size_t>(1, (line_width - std::min(indent, line_width)) / (format_[0].width() + 2));
     std::string out = "[";
-    size_t column = indent + 1;
-    bool first = true;
+    size_t count = 0;
     for (int64_t i : positions(shape_[dim], shorten_)) {
       const std::string item = i < 0 ? (last ? " ..." : "...") : write(dim + 1, offset + i * inner(dim), indent + 1);
-      if (!first && last && column + item.size() + 3 <= line_width) {
-        out += ", ", column += 2;
-      } else if (!first) {
+      if (count > 0 && last && count % per_line != 0) {
+        out += ", ";
+      } else if (count > 0) {
         // A blank line more for every dimension around the two innermost.
         out += ',';
         out.append(last ? 1 : static_cast<size_t>(shape_.rank() - 1 - dim), '\n');
-        out.append(indent + 1, ' '), column = indent + 1;
+        out.append(indent + 1, ' ');
       }
-      out += item, column += item.size();
-      first = false;
+      out += item;
+      ++count;
     }
     return out + "]";
   }

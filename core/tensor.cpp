@@ -1,14 +1,12 @@
-// Tensor: what it knows about itself, its elements on the host, copies between types and devices, in-place changes.
+// Tensor: what it knows about itself, its elements on the host, copies between types and devices.
 #include "dnn/tensor.h"
 
 #include <algorithm>
 
 #include "core/check.h"
 #include "core/kernels/copy.h"
-#include "core/kernels/elementwise.h"
 #include "core/kernels/runtime.h"
 #include "core/node.h"
-#include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
 #include "dnn/ops/reduce.h"
 
@@ -114,100 +112,6 @@ void Tensor::set_data(const Tensor& source) {
   impl.dtype = from.dtype;
   impl.contiguous = from.contiguous;
   if (impl.grad) impl.grad->grad = {}, impl.grad->zeroed = false;
-}
-
-// ---- in place ------------------------------------------------------------------------------------------------------
-
-namespace {
-
-// Writes an element-wise result, which has the target's shape, over the target.
-void overwrite(const char* name, Tensor& target, const Tensor& value) {
-  if (value.shape() != target.shape())
-    throw ShapeError(fmt::format("{}: the result has shape {}, expected the shape {} of the tensor changed in place",
-                                 name, value.shape(), target.shape()));
-  target.copy_(value);
-}
-
-void check_operand(const char* name, const Tensor& operand) {
-  if (grad_enabled() && operand.requires_grad())
-    throw AutogradError(
-        fmt::format("{}: the operand requires a gradient, which an in-place operation does not record; "
-                    "expected an operation that is not in place, or NoGrad (shape {})",
-                    name, operand.shape()));
-}
-
-}  // namespace
-
-Tensor& Tensor::fill_(Scalar value) {
-  detail::check_in_place("fill_", *this);
-  detail::make_plain(*this);
-  kernel::fill[device()](*this, value);
-  detail::bump_version(*this);
-  return *this;
-}
-
-Tensor& Tensor::copy_(const Tensor& source) {
-  detail::check_in_place("copy_", *this);
-  check_operand("copy_", source);
-  NoGrad no_grad;
-  detail::make_plain(*this);
-  const bool overlaps = Access::impl(source).storage == Access::impl(*this).storage;
-  const Tensor here = overlaps ? source.clone() : source.to(device());
-  detail::make_plain(here);
-  const Tensor expanded = here.shape() == shape() ? here : here.expand(shape());
-  if (numel() > 0) kernel::copy[device()](expanded, *this);
-  detail::bump_version(*this);
-  return *this;
-}
-
-Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
-  detail::check_in_place("add_", *this);
-  check_operand("add_", other);
-  NoGrad no_grad;
-  const Tensor scaled = alpha.to_double() == 1 ? other : other * alpha;
-  const detail::TensorImpl &to = Access::impl(*this), &from = Access::impl(scaled);
-  const bool overlaps = from.storage == to.storage && from.offset != to.offset;
-  const bool direct = is_contiguous() && scaled.is_contiguous() && scaled.shape() == shape() &&
-                      scaled.dtype() == dtype() && scaled.device() == device() && !overlaps;
-  if (direct) {
-    detail::make_plain(*this);
-    detail::make_plain(scaled);
-    kernel::binary_forward<functor::Add>[device()](functor::Add{}, *this, scaled, *this);
-    detail::bump_version(*this);
-  } else {
-    overwrite("add_", *this, add(*this, scaled));
-  }
-  return *this;
-}
-
-Tensor& Tensor::sub_(const Tensor& other) {
-  detail::check_in_place("sub_", *this);
-  check_operand("sub_", other);
-  NoGrad no_grad;
-  overwrite("sub_", *this, sub(*this, other));
-  return *this;
-}
-
-Tensor& Tensor::mul_(const Tensor& other) {
-  detail::check_in_place("mul_", *this);
-  check_operand("mul_", other);
-  NoGrad no_grad;
-  overwrite("mul_", *this, mul(*this, other));
-  return *this;
-}
-
-Tensor& Tensor::mul_(Scalar value) {
-  detail::check_in_place("mul_", *this);
-  NoGrad no_grad;
-  overwrite("mul_", *this, mul(*this, value));
-  return *this;
-}
-
-Tensor& Tensor::add_(Scalar value) {
-  detail::check_in_place("add_", *this);
-  NoGrad no_grad;
-  overwrite("add_", *this, add(*this, value));
-  return *this;
 }
 
 Tensor Tensor::sum() const { return dnn::sum(*this); }

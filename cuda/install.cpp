@@ -50,13 +50,17 @@ void fill_slot(Slot& slot, Function function) {
 void install() {
   install_runtime();
   install_unary();
+  install_activation();
   install_binary();
+  install_predicates();
 
   fill_slot(kernel::fill, fill);
   fill_slot(kernel::copy, copy);
   fill_slot(kernel::relayout, relayout);
   fill_slot(kernel::random_uniform, random_uniform);
   fill_slot(kernel::random_normal, random_normal);
+  fill_slot(kernel::random_integers, random_integers);
+  fill_slot(kernel::where, where);
   fill_slot(kernel::reduce_sum, reduce_sum);
   fill_slot(kernel::channel_sum, channel_sum);
   fill_slot(kernel::reduce_extremum, reduce_extremum);

@@ -15,13 +15,17 @@ T* elements(const Tensor& tensor) {
 }
 
 void install_unary();
+void install_activation();
 void install_binary();
+void install_predicates();
 
 void fill(const Tensor& out, Scalar value);
 void copy(const Tensor& in, const Tensor& out);
 void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw);
 void random_uniform(const Tensor& out, uint64_t seed, uint64_t stream);
 void random_normal(const Tensor& out, uint64_t seed, uint64_t stream);
+void random_integers(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream);
+void where(const Tensor& condition, const Tensor& a, const Tensor& b, const Tensor& out);
 
 void reduce_sum(const Tensor& x, const kernel::ReduceShape& shape, double scale, const Tensor& out, bool accumulate);
 void channel_sum(const Tensor& x, const Tensor& out, bool accumulate);

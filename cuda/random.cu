@@ -1,6 +1,7 @@
 // Random numbers: each thread turns the words of one Philox block into the elements that belong to it, so that the
 // result is the CPU's, whatever the grid.
 #include "core/math.h"
+#include "cuda/convert.cuh"
 #include "cuda/dispatch.h"
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
@@ -43,6 +44,27 @@ void random_normal(const Tensor& out, uint64_t seed, uint64_t stream) {
     Context& context = Context::of(out);
     const int64_t n = out.numel();
     launch(random_normal_kernel<T>, context.grid((n + 1) / 2), context, elements<T>(out), n, seed, stream);
+  });
+}
+
+template <class T>
+__global__ void random_integers_kernel(T* out, int64_t n, int64_t low, uint64_t count, uint64_t seed, uint64_t stream) {
+  for (const auto block : grid_stride((n + 1) / 2)) {
+    const auto words = philox(seed, stream, static_cast<uint64_t>(block));
+    for (int k = 0; k < 2; ++k) {
+      const uint64_t word = uint64_t{words[2 * k]} << 32 | words[2 * k + 1];
+      if (2 * block + k < n)
+        out[2 * block + k] = convert<T>(static_cast<int64_t>(static_cast<uint64_t>(low) + math::below(word, count)));
+    }
+  }
+}
+
+void random_integers(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream) {
+  visit_numbers(out.dtype(), [&]<class T>(T) {
+    Context& context = Context::of(out);
+    const int64_t n = out.numel();
+    launch(random_integers_kernel<T>, context.grid((n + 1) / 2), context, elements<T>(out), n, low, count, seed,
+           stream);
   });
 }
 

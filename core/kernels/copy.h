@@ -24,9 +24,14 @@ inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> r
 // Contiguous floating `out`: words 0 and 1 of philox(seed, stream, b) give elements 2b and 2b + 1 by math::box_muller.
 inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_normal{"random_normal"};
 
+// Contiguous `out` of any type but bool: element i is low + math::below(w, count), w being words 0 and 1 (i even) or 2
+// and 3 (odd) of philox(seed, stream, i / 2).
+inline constinit Slot<void(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream)>
+    random_integers{"random_integers"};
+
 template <class Visit>
 void visit_copy_slots(Visit&& visit) {
-  visit(fill), visit(copy), visit(relayout), visit(random_uniform), visit(random_normal);
+  visit(fill), visit(copy), visit(relayout), visit(random_uniform), visit(random_normal), visit(random_integers);
 }
 
 }  // namespace dnn::kernel

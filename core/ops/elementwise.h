@@ -1,4 +1,5 @@
-// The one body of all unary operations and the one body of all binary ones: check, allocate, kernel, record.
+// The one body of all unary operations and the one body of all binary ones: check, allocate, kernel, record. Those of
+// the predicates have nothing to record.
 #pragma once
 
 #include <tuple>
@@ -91,7 +92,8 @@ Tensor binary(const F& f, const Tensor& left, const Tensor& right) {
       Tensor a = back.get(saved_a), b = back.get(saved_b);
       const bool direct = !a.defined() || is_direct(a, b, shape);
       const Layout layout = direct ? layout_of(back.grad()) : Layout::plain;
-      if (a.defined()) std::tie(a, b) = direct ? std::pair(in_layout(a, layout), in_layout(b, layout)) : spread(a, b, shape);
+      if (a.defined())
+        std::tie(a, b) = direct ? std::pair(in_layout(a, layout), in_layout(b, layout)) : spread(a, b, shape);
       const Tensor grad = in_layout(back.grad(), layout);
       if (back.shape(operand) == shape) {
         const auto [out, accumulate] = back.into(operand, layout);
@@ -104,6 +106,33 @@ Tensor binary(const F& f, const Tensor& left, const Tensor& right) {
       }
     }
   });
+  return out;
+}
+
+// A number as a scalar tensor of the type that it and `other` have in common.
+Tensor number_beside(const Tensor& other, Scalar value);
+
+template <class F>
+Tensor unary_predicate(const F& f, const Tensor& input) {
+  check_defined(F::name, {{"input", &input}});
+  NoGrad no_grad;
+  const Tensor x = input.contiguous();
+  make_plain(x);
+  Tensor out = allocate(x.shape(), DType::boolean, x.device());
+  kernel::unary_predicate<F>[x.device()](f, x, out);
+  return out;
+}
+
+template <class F>
+Tensor binary_predicate(const F& f, const Tensor& left, const Tensor& right) {
+  check_defined(F::name, {{"a", &left}, {"b", &right}});
+  check_same_device(F::name, {{"a", &left}, {"b", &right}});
+  NoGrad no_grad;
+  const Shape shape = broadcast_shapes(left.shape(), right.shape(), F::name);
+  const DType type = promoted_type(left, right);
+  const auto [a, b] = spread(left.to(type), right.to(type), shape);
+  Tensor out = allocate(shape, DType::boolean, a.device());
+  kernel::binary_predicate<F>[out.device()](f, a, b, out);
   return out;
 }
 

@@ -1,6 +1,7 @@
 // Making tensors.
 #include "dnn/ops/factory.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
@@ -8,6 +9,7 @@
 #include "core/kernels/runtime.h"
 #include "core/storage.h"
 #include "dnn/autograd.h"
+#include "dnn/ops/compare.h"
 
 namespace dnn {
 
@@ -36,6 +38,32 @@ Tensor empty_like(const Tensor& other) { return empty(other.shape(), other.optio
 Tensor zeros_like(const Tensor& other) { return zeros(other.shape(), other.options()); }
 Tensor ones_like(const Tensor& other) { return ones(other.shape(), other.options()); }
 
+Tensor full_like(const Tensor& other, Scalar value) { return full(other.shape(), value, other.options()); }
+
+Tensor eye(int64_t rows, int64_t columns, const TensorOptions& options) {
+  if (rows < 0 || columns < 0)
+    throw ArgumentError(fmt::format("eye: the sizes are {} and {}, expected none below 0", rows, columns));
+  NoGrad no_grad;
+  const TensorOptions index{.dtype = DType::int64, .device = options.device};
+  const Tensor row = arange(0, rows, 1, index), column = arange(0, columns, 1, index);
+  return finish(eq(row.unsqueeze(1), column).to(options.dtype), options);
+}
+
+Tensor eye(int64_t n, const TensorOptions& options) { return eye(n, n, options); }
+
+Tensor linspace(Scalar start, Scalar end, int64_t steps, const TensorOptions& options) {
+  if (steps < 0) throw ArgumentError(fmt::format("linspace: steps is {}, expected none below 0", steps));
+  const double from = start.to_double(), to = end.to_double();
+  const double by = steps > 1 ? (to - from) / static_cast<double>(steps - 1) : 0;
+  const Tensor values = detail::allocate({steps}, DType::float64, Device::cpu());
+  auto* value = values.data<double>();
+  for (int64_t i = 0; i < steps; ++i) {
+    const bool first_half = i < (steps + 1) / 2;  // each half is exact at its end
+    value[i] = first_half ? from + by * static_cast<double>(i) : to - by * static_cast<double>(steps - 1 - i);
+  }
+  return finish(values.to(options.dtype).to(options.device), options);
+}
+
 Tensor arange(Scalar start, Scalar end, Scalar step, const TensorOptions& options) {
   const double from = start.to_double(), to = end.to_double(), by = step.to_double();
   const double steps = (to - from) / by;
@@ -62,6 +90,62 @@ Tensor randn(const Shape& shape, const TensorOptions& options) {
   Generator& generator = default_generator();
   kernel::random_normal[options.device](result, generator.seed(), generator.next_stream());
   return finish(result, options);
+}
+
+Tensor rand_like(const Tensor& other) { return rand(other.shape(), other.options()); }
+Tensor randn_like(const Tensor& other) { return randn(other.shape(), other.options()); }
+
+Tensor randint(int64_t low, int64_t high, const Shape& shape, const TensorOptions& options) {
+  if (low >= high)
+    throw ArgumentError(fmt::format("randint: the limits are {} and {}, expected low < high", low, high));
+  if (options.dtype == DType::boolean) throw DTypeError("randint: options.dtype is bool, expected a number type");
+  Tensor result = detail::allocate(shape, options.dtype, options.device);
+  Generator& generator = default_generator();
+  const uint64_t count = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  kernel::random_integers[options.device](result, low, count, generator.seed(), generator.next_stream());
+  return finish(result, options);
+}
+
+// The numbers in the order of random keys.
+Tensor randperm(int64_t n, const TensorOptions& options) {
+  if (n < 0) throw ArgumentError(fmt::format("randperm: n is {}, expected none below 0", n));
+  Generator& generator = default_generator();
+  const uint64_t stream = generator.next_stream();
+  std::vector<std::pair<uint64_t, int64_t>> keys(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) {
+    const auto words = philox(generator.seed(), stream, static_cast<uint64_t>(i / 2));
+    const size_t first = i % 2 == 0 ? 0 : 2;
+    keys[static_cast<size_t>(i)] = {uint64_t{words[first]} << 32 | words[first + 1], i};
+  }
+  std::sort(keys.begin(), keys.end());
+  const Tensor order = detail::allocate({n}, DType::int64, Device::cpu());
+  std::transform(keys.begin(), keys.end(), order.data<int64_t>(), [](const auto& key) { return key.second; });
+  return finish(order.to(options.dtype).to(options.device), options);
+}
+
+Tensor bernoulli(const Tensor& p) {
+  detail::check_defined("bernoulli", {{"p", &p}});
+  detail::check_floating("bernoulli", "p", p);
+  NoGrad no_grad;
+  return lt(rand(p.shape(), {.device = p.device()}), p).to(p.dtype());
+}
+
+Tensor one_hot(const Tensor& indices, int64_t classes, DType dtype) {
+  detail::check_defined("one_hot", {{"indices", &indices}});
+  if (is_floating(indices.dtype()) || indices.dtype() == DType::boolean)
+    throw DTypeError(
+        fmt::format("one_hot: the indices are {}, expected integers (shape {})", indices.dtype(), indices.shape()));
+  const std::vector<int64_t> host = indices.to(DType::int64).to_vector<int64_t>();
+  if (classes < 0 && host.empty())
+    throw ArgumentError(fmt::format(
+        "one_hot: no index tells the number of classes, expected it as an argument (shape {})", indices.shape()));
+  const int64_t count = classes < 0 ? 1 + *std::max_element(host.begin(), host.end()) : classes;
+  for (size_t i = 0; i < host.size(); ++i)
+    if (host[i] < 0 || host[i] >= count)
+      throw IndexError(fmt::format("one_hot: index {} at position {}, expected 0 <= index < {} (shape {})", host[i], i,
+                                   count, indices.shape()));
+  const Tensor numbers = arange(0, count, 1, {.dtype = DType::int64, .device = indices.device()});
+  return eq(indices.unsqueeze(-1), numbers).to(dtype);
 }
 
 Tensor tensor(std::initializer_list<double> values, const Shape& shape, const TensorOptions& options) {

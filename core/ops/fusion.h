@@ -4,9 +4,9 @@
 
 #include "core/kernels/elementwise.h"
 #include "core/node.h"
+#include "dnn/ops/activation.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/linear.h"
-#include "dnn/ops/unary.h"
 
 namespace dnn::detail {
 

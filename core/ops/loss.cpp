@@ -8,6 +8,7 @@
 #include "dnn/ops/factory.h"
 #include "dnn/ops/reduce.h"
 #include "dnn/ops/softmax.h"
+#include "dnn/ops/unary.h"
 
 namespace dnn {
 

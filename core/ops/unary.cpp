@@ -39,9 +39,17 @@ Tensor exp(const Tensor& x) { return unary(functor::Exp{}, x); }
 Tensor log(const Tensor& x) { return unary(functor::Log{}, x); }
 Tensor sqrt(const Tensor& x) { return unary(functor::Sqrt{}, x); }
 Tensor square(const Tensor& x) { return unary(functor::Square{}, x); }
-Tensor relu(const Tensor& x) { return unary(functor::Relu{}, x); }
-Tensor sigmoid(const Tensor& x) { return unary(functor::Sigmoid{}, x); }
 Tensor tanh(const Tensor& x) { return unary(functor::Tanh{}, x); }
-Tensor silu(const Tensor& x) { return unary(functor::Silu{}, x); }
+Tensor log1p(const Tensor& x) { return unary(functor::Log1p{}, x); }
+Tensor expm1(const Tensor& x) { return unary(functor::Expm1{}, x); }
+Tensor rsqrt(const Tensor& x) { return unary(functor::Rsqrt{}, x); }
+Tensor reciprocal(const Tensor& x) { return unary(functor::Reciprocal{}, x); }
+Tensor sin(const Tensor& x) { return unary(functor::Sin{}, x); }
+Tensor cos(const Tensor& x) { return unary(functor::Cos{}, x); }
+Tensor erf(const Tensor& x) { return unary(functor::Erf{}, x); }
+Tensor sign(const Tensor& x) { return unary(functor::Sign{}, x); }
+Tensor floor(const Tensor& x) { return unary(functor::Floor{}, x); }
+Tensor ceil(const Tensor& x) { return unary(functor::Ceil{}, x); }
+Tensor round(const Tensor& x) { return unary(functor::Round{}, x); }
 
 }  // namespace dnn

@@ -72,6 +72,32 @@ TEST(Math, TanhIsWithin2Ulp) {
   for_each_variant([] { expect_within<functor::Tanh>(2, std::tanh); });
 }
 
+TEST(Math, Log1pExpm1AndErfAreWithin3Ulp) {
+  for_each_variant([] {
+    expect_within<functor::Log1p>(3, std::log1p);
+    expect_within<functor::Expm1>(2, std::expm1);
+    expect_within<functor::Erf>(2, std::erf);
+  });
+}
+
+TEST(Math, RoundingAndTheStandardLibrarysFunctions) {
+  for_each_variant([] {
+    expect_within<functor::Floor>(0, std::floor);
+    expect_within<functor::Ceil>(0, std::ceil);
+    expect_within<functor::Round>(0, std::nearbyint);
+    expect_within<functor::Sin>(1, std::sin);
+    expect_within<functor::Cos>(1, std::cos);
+  });
+}
+
+TEST(Math, BelowIsTheUpperHalfOfTheProduct) {
+  EXPECT_EQ(math::below(0, 100), 0u);
+  EXPECT_EQ(math::below(UINT64_MAX, 100), 99u);
+  EXPECT_EQ(math::below(uint64_t{1} << 63, 101), 50u);
+  EXPECT_EQ(math::below(UINT64_MAX, UINT64_MAX), UINT64_MAX - 1);
+  EXPECT_EQ(math::below(0x123456789abcdef0, 0xfedcba9876543210), 0x121fa00ad77d7422u);
+}
+
 TEST(Math, SqrtIsRoundedCorrectly) {
   for_each_variant([] { expect_within<functor::Sqrt>(0.5, std::sqrt); });
 }

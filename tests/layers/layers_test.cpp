@@ -87,6 +87,20 @@ TEST(Layers, Activations) {
   check_layer(ReLU(), {3, 4}, [](ReLU&, const Tensor& x) { return relu(x); });
   check_layer(Sigmoid(), {3, 4}, [](Sigmoid&, const Tensor& x) { return sigmoid(x); });
   check_layer(Tanh(), {3, 4}, [](Tanh&, const Tensor& x) { return tanh(x); });
+  check_layer(ReLU6(), {3, 4}, [](ReLU6&, const Tensor& x) { return relu6(x); });
+  check_layer(SELU(), {3, 4}, [](SELU&, const Tensor& x) { return selu(x); });
+  check_layer(LogSigmoid(), {3, 4}, [](LogSigmoid&, const Tensor& x) { return logsigmoid(x); });
+  check_layer(Hardsigmoid(), {3, 4}, [](Hardsigmoid&, const Tensor& x) { return hardsigmoid(x); });
+  check_layer(SiLU(), {3, 4}, [](SiLU&, const Tensor& x) { return silu(x); });
+  check_layer(Hardswish(), {3, 4}, [](Hardswish&, const Tensor& x) { return hardswish(x); });
+  check_layer(Mish(), {3, 4}, [](Mish&, const Tensor& x) { return mish(x); });
+  check_layer(LeakyReLU(0.1), {3, 4}, [](LeakyReLU&, const Tensor& x) { return leaky_relu(x, 0.1); });
+  check_layer(ELU(1.5), {3, 4}, [](ELU&, const Tensor& x) { return elu(x, 1.5); });
+  check_layer(GELU(), {3, 4}, [](GELU&, const Tensor& x) { return gelu(x); });
+  check_layer(GELU(GeluForm::tanh), {3, 4}, [](GELU&, const Tensor& x) { return gelu(x, GeluForm::tanh); });
+  check_layer(Softplus({.beta = 2}), {3, 4}, [](Softplus&, const Tensor& x) { return softplus(x, {.beta = 2}); });
+  check_layer(PReLU(), {3, 4}, [](PReLU& l, const Tensor& x) { return prelu(x, l.weight); });
+  check_layer(PReLU(4, {.init = 0.1}), {3, 4, 2}, [](PReLU& l, const Tensor& x) { return prelu(x, l.weight); });
   check_layer(Softmax(), {3, 4}, [](Softmax&, const Tensor& x) { return softmax(x); });
   check_layer(Softmax(0), {3, 4}, [](Softmax&, const Tensor& x) { return softmax(x, 0); });
 }
@@ -117,6 +131,13 @@ TEST(Layers, DescribeThemselves) {
   EXPECT_EQ(
       Conv2d(4, 8, {.kernel = {3, 5}, .stride = 2, .padding = {1, 2}, .dilation = 2, .groups = 4, .bias = false}).str(),
       "Conv2d(4, 8, kernel=3x5, stride=2, padding=1x2, dilation=2, groups=4, bias=false)");
+  EXPECT_EQ(LeakyReLU().str(), "LeakyReLU(slope=0.01)");
+  EXPECT_EQ(ELU(1.5).str(), "ELU(alpha=1.5)");
+  EXPECT_EQ(GELU().str(), "GELU()");
+  EXPECT_EQ(GELU(GeluForm::tanh).str(), "GELU(form=tanh)");
+  EXPECT_EQ(Softplus({.beta = 2}).str(), "Softplus(beta=2, threshold=20)");
+  EXPECT_EQ(PReLU(3).str(), "PReLU(3)");
+  EXPECT_ERROR(PReLU(0), ArgumentError, "PReLU: 0 weights, expected at least 1");
   EXPECT_EQ(BatchNorm2d(8).str(), "BatchNorm2d(8)");
   EXPECT_EQ(BatchNorm1d(8, {.eps = 0.001, .momentum = 0.2}).str(), "BatchNorm1d(8, eps=0.001, momentum=0.2)");
   EXPECT_EQ(ReLU().str(), "ReLU()");

@@ -19,10 +19,64 @@ TEST(Errors, ElementWise) {
                "mul: shapes [2] and [3] do not broadcast, sizes must be equal or 1 counted from the last dimension");
   EXPECT_ERROR(add(Tensor(), zeros({2})), ArgumentError, "add: a is undefined, expected a tensor");
   EXPECT_ERROR(sub(zeros({2}), Tensor()), ArgumentError, "sub: b is undefined, expected a tensor");
-  EXPECT_ERROR(add(zeros({2}, boolean), zeros({2}, boolean)), DTypeError,
-               "add: the input is bool, expected a number type");
+  EXPECT_ERROR(sub(zeros({2}, boolean), zeros({2}, boolean)), DTypeError,
+               "sub: the input is bool, expected a number type");
   EXPECT_ERROR(neg(zeros({2}, boolean)), DTypeError, "neg: the input is bool, expected a number type");
   EXPECT_ERROR(relu(zeros({2}, boolean)), DTypeError, "relu: the input is bool, expected a number type");
+}
+
+TEST(Errors, Activations) {
+  EXPECT_ERROR(softplus(zeros({2}), {.beta = 0}), ArgumentError, "softplus: beta is 0, expected a positive number");
+  EXPECT_ERROR(prelu(zeros({2, 3}), zeros({2})), ShapeError,
+               "prelu: weight [2] does not fit x [2, 3], expected [1] or [3], a number per channel");
+  EXPECT_ERROR(prelu(zeros({2, 3}), zeros({3, 1})), ShapeError,
+               "prelu: weight [3, 1] does not fit x [2, 3], expected [1] or [3], a number per channel");
+  EXPECT_ERROR(prelu(zeros({2, 3}, i64), zeros({1})), DTypeError,
+               "prelu: x is int64, expected a floating type (x [2, 3])");
+  EXPECT_ERROR(prelu(zeros({2, 3}), zeros({1}, f64)), DTypeError,
+               "prelu: weight is float64, x is float32, expected one type (shapes [1], [2, 3])");
+}
+
+TEST(Errors, PowersAndDivisions) {
+  EXPECT_ERROR(pow(zeros({2}, i64), -1), ArgumentError,
+               "pow: the exponent of integers is -1, expected none below 0 (int64 [2])");
+  EXPECT_ERROR(pow(zeros({2}, boolean), zeros({2}, boolean)), DTypeError,
+               "pow: the input is bool, expected a number type");
+  EXPECT_ERROR(remainder(ones({2}, i64), tensor({1, 0}, {2}, i64)), ArgumentError,
+               "remainder: 1 of the integer divisors are zero, expected none (a [2], b [2])");
+  EXPECT_ERROR(floor_divide(ones({2}, i64), 0), ArgumentError,
+               "floor_divide: 1 of the integer divisors are zero, expected none (a [2], b [])");
+}
+
+TEST(Errors, Choices) {
+  EXPECT_ERROR(eq(zeros({2}), zeros({3})), ShapeError,
+               "eq: shapes [2] and [3] do not broadcast, sizes must be equal or 1 counted from the last dimension");
+  EXPECT_ERROR(lt(Tensor(), 1), ArgumentError, "number: the tensor beside it is undefined, expected a tensor");
+  EXPECT_ERROR(isnan(Tensor()), ArgumentError, "isnan: input is undefined, expected a tensor");
+  EXPECT_ERROR(where(zeros({2}), zeros({2}), 1), DTypeError,
+               "where: the condition is float32, expected bool (shape [2])");
+  EXPECT_ERROR(where(zeros({2}, boolean), zeros({3}), zeros({})), ShapeError,
+               "where: shapes [2] and [3] do not broadcast, sizes must be equal or 1 counted from the last dimension");
+  EXPECT_ERROR(where(Tensor(), zeros({3}), zeros({})), ArgumentError,
+               "where: condition is undefined, expected a tensor");
+  EXPECT_ERROR(masked_fill(zeros({2}), zeros({2}), 1), DTypeError,
+               "masked_fill: the condition is float32, expected bool (shape [2])");
+}
+
+TEST(Errors, Factories) {
+  EXPECT_ERROR(eye(-1), ArgumentError, "eye: the sizes are -1 and -1, expected none below 0");
+  EXPECT_ERROR(linspace(0, 1, -1), ArgumentError, "linspace: steps is -1, expected none below 0");
+  EXPECT_ERROR(randint(3, 3, {2}), ArgumentError, "randint: the limits are 3 and 3, expected low < high");
+  EXPECT_ERROR(randint(0, 2, {2}, boolean), DTypeError, "randint: options.dtype is bool, expected a number type");
+  EXPECT_ERROR(randperm(-1), ArgumentError, "randperm: n is -1, expected none below 0");
+  EXPECT_ERROR(bernoulli(zeros({2}, i64)), DTypeError, "bernoulli: p is int64, expected a floating type (p [2])");
+  EXPECT_ERROR(one_hot(tensor({0, 3}, {2}, i64), 3), IndexError,
+               "one_hot: index 3 at position 1, expected 0 <= index < 3 (shape [2])");
+  EXPECT_ERROR(one_hot(tensor({0, -1}, {2}, i64)), IndexError,
+               "one_hot: index -1 at position 1, expected 0 <= index < 1 (shape [2])");
+  EXPECT_ERROR(one_hot(zeros({2})), DTypeError, "one_hot: the indices are float32, expected integers (shape [2])");
+  EXPECT_ERROR(one_hot(zeros({0}, i64)), ArgumentError,
+               "one_hot: no index tells the number of classes, expected it as an argument (shape [0])");
 }
 
 TEST(Errors, Products) {

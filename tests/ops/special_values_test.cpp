@@ -98,6 +98,98 @@ TEST_P(Special, DivisionByANumberIsADivision) {
   }
 }
 
+TEST_P(Special, ElementaryFunctions) {
+  const Tensor x = make({nan, inf, -inf, 0, -0.0});
+  expect(log1p(x), {nan, inf, nan, 0, 0});
+  expect(log1p(make({-1, -2})), {-inf, nan});
+  expect(expm1(x), {nan, inf, -1, 0, 0});
+  expect(expm1(make({100, -100})), {to_array(exp(make({100})))[0], -1});
+  expect(rsqrt(x), {nan, 0, nan, inf, -inf});
+  expect(reciprocal(x), {nan, 0, 0, inf, -inf});
+  expect(sin(x), {nan, nan, nan, 0, 0});
+  expect(cos(x), {nan, nan, nan, 1, 1});
+  expect(erf(x), {nan, 1, -1, 0, 0});
+  expect(sign(x), {0, 1, -1, 0, 0});
+  expect(floor(x), {nan, inf, -inf, 0, 0});
+  expect(ceil(make({-0.5, 0.5, inf})), {0, 1, inf});
+  expect(round(make({0.5, 1.5, 2.5, -0.5, -1.5, nan, inf})), {0, 2, 2, 0, -2, nan, inf});
+  // The largest numbers with a half.
+  expect(round(make({3.5, 4.5, 63.5, 64.5})), {4, 4, 64, 64});
+}
+
+TEST_P(Special, Activations) {
+  const Tensor x = make({nan, inf, -inf, 0, -0.0});
+  expect(relu6(x), {nan, 6, 0, 0, 0});
+  expect(leaky_relu(x), {nan, inf, -inf, 0, 0});
+  expect(elu(x), {nan, inf, -1, 0, 0});
+  expect(logsigmoid(x), {nan, 0, -inf, round_to(-std::log(2), GetParam()), round_to(-std::log(2), GetParam())});
+  expect(softplus(x), {nan, inf, 0, round_to(std::log(2), GetParam()), round_to(std::log(2), GetParam())});
+  expect(hardsigmoid(x), {nan, 1, 0, 0.5, 0.5});
+  expect(mish(make({nan, inf, 1000, -1000})), {nan, inf, 1000, 0});
+  expect(gelu(make({nan, inf, 1000, -1000})), {nan, inf, 1000, 0});
+  expect(gelu(make({nan, 1000, -1000}), GeluForm::tanh), {nan, 1000, 0});
+  expect(prelu(x, make({0.5})), {nan, inf, -inf, 0, 0});
+  const Tensor kinks = make({0, 6, nan, -1}).set_requires_grad();
+  expect_gradient(kinks, relu6(kinks), {0, 0, 1, 0});
+}
+
+TEST_P(Special, Powers) {
+  expect(pow(make({0, nan, 1, 1, inf, -inf, -8, 0, 0}), make({0, 0, nan, inf, 0, 3, 0.5, -1, 2})),
+         {1, 1, 1, 1, 1, -inf, nan, inf, 0});
+  const Tensor a = make({0, 0, 0, -2, 2, nan}).set_requires_grad(), b = make({0, 2, -1, 3, 0, 0}).set_requires_grad();
+  const Tensor y = pow(a, b);
+  y.backward(ones_like(y));
+  expect(a.grad(), {0, 0, -inf, 12, 0, 0});
+  expect(b.grad(), {0, 0, -inf, nan, round_to(std::log(2), GetParam()), nan});
+  const Tensor none = make({0, nan, inf}).set_requires_grad();
+  expect_gradient(none, pow(none, 0), {0, 0, 0});
+  const Tensor exponents = make({0, 1, -1}).set_requires_grad();
+  expect_gradient(exponents, pow(0, exponents), {0, 0, -inf});
+}
+
+TEST_P(Special, LargestAndSmallest) {
+  const Tensor a = make({nan, 1, inf, -inf, 0}), b = make({1, nan, -inf, 2, -0.0});
+  expect(maximum(a, b), {nan, nan, inf, 2, 0});
+  expect(minimum(a, b), {nan, nan, -inf, -inf, 0});
+  const Tensor x = make({1, 2, 3}).set_requires_grad(), y = make({1, 3, 2}).set_requires_grad();
+  const Tensor larger = maximum(x, y);
+  larger.backward(ones_like(larger));
+  expect(x.grad(), {0.5, 0, 1});
+  expect(y.grad(), {0.5, 1, 0});
+}
+
+TEST_P(Special, Remainders) {
+  expect(remainder(make({5, -5, 5, -5, 5, inf, 3, nan}), make({3, 3, -3, -3, 0, 2, inf, 1})),
+         {2, 1, -1, -2, nan, nan, 3, nan});
+  expect(floor_divide(make({5, -5, 5, -5, 5, -5, inf, nan}), make({3, 3, -3, -3, 0, 0, 2, 1})),
+         {1, -2, -2, 1, inf, -inf, nan, nan});
+}
+
+TEST_P(Special, Predicates) {
+  const Tensor x = make({nan, inf, -inf, 0, -0.0, 1});
+  const auto answers = [](const Tensor& t) { return t.to_vector<bool>(); };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(answers(isnan(x)), ElementsAre(true, false, false, false, false, false));
+  EXPECT_THAT(answers(isinf(x)), ElementsAre(false, true, true, false, false, false));
+  EXPECT_THAT(answers(isfinite(x)), ElementsAre(false, false, false, true, true, true));
+  EXPECT_THAT(answers(logical_not(x)), ElementsAre(false, false, false, true, true, false));
+  EXPECT_THAT(answers(x == x), ElementsAre(false, true, true, true, true, true));
+  EXPECT_THAT(answers(x != x), ElementsAre(true, false, false, false, false, false));
+  EXPECT_THAT(answers(x < inf), ElementsAre(false, false, true, true, true, true));
+  EXPECT_THAT(answers(x >= 0), ElementsAre(false, true, false, true, true, true));
+  EXPECT_THAT(answers(0 > x), ElementsAre(false, false, true, false, false, false));
+  EXPECT_THAT(answers(1 <= x), ElementsAre(false, true, false, false, false, true));
+  EXPECT_THAT(answers(logical_and(x, x)), ElementsAre(true, true, true, false, false, true));
+}
+
+TEST_P(Special, ChoicesDoNotMixInTheOther) {
+  const Tensor condition = make({1, 0, 1}) > 0;
+  expect(where(condition, make({1, nan, inf}), make({nan, 2, nan})), {1, 2, inf});
+  const Tensor x = make({1, 2, 3}).set_requires_grad();
+  expect_gradient(x, where(condition, x, log(make({0, -1, 0}))), {1, 0, 1});
+  expect(masked_fill(make({nan, 2, 3}), condition, -inf), {-inf, 2, -inf});
+}
+
 TEST_P(Special, Reductions) {
   const Tensor x = make({2, 3}, {1, nan, 3, -inf, 5, inf});
   expect(sum(x, {.dims = {1}}), {nan, nan});
@@ -215,6 +307,28 @@ TEST_P(Special, DropoutKeepsNaNAndDropsInfinities) {
 INSTANTIATE_TEST_SUITE_P(Types, Special,
                          ::testing::Values(DType::float64, DType::float32, DType::float16, DType::bfloat16),
                          [](const auto& info) { return std::string(name_of(info.param)); });
+
+TEST(Integers, PowersAndRemaindersStayWhole) {
+  const auto make = [](std::vector<double> values, DType type = DType::int64) {
+    const auto n = static_cast<int64_t>(values.size());
+    return to_tensor(Array({n}, std::move(values)), {.dtype = type, .device = device()});
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(pow(make({2, -1, 0, 1, -2, -1}), make({-1, -3, -1, -5, 3, -2})).to_vector<int64_t>(),
+              ElementsAre(0, -1, 0, 1, -8, 1));
+  EXPECT_THAT(pow(make({3, 10, -7}), 18).to_vector<int64_t>(),
+              ElementsAre(387420489, 1000000000000000000, 1628413597910449));
+  EXPECT_THAT(pow(2, make({0, 5, 62})).to_vector<int64_t>(), ElementsAre(1, 32, int64_t{1} << 62));
+  EXPECT_THAT(pow(make({17}, DType::uint8), 2).to_vector<uint8_t>(), ElementsAre(33)) << "it wraps around";
+  EXPECT_THAT(remainder(make({5, -5, 5, -5}), make({3, 3, -3, -3})).to_vector<int64_t>(), ElementsAre(2, 1, -1, -2));
+  EXPECT_THAT(floor_divide(make({5, -5, 5, -5}), make({3, 3, -3, -3})).to_vector<int64_t>(), ElementsAre(1, -2, -2, 1));
+  const int64_t least = INT64_MIN;
+  const Tensor edge = full({1}, least, {.dtype = DType::int64, .device = device()});
+  EXPECT_EQ(floor_divide(edge, -1).to_vector<int64_t>()[0], least) << "it wraps around";
+  EXPECT_EQ(remainder(edge, -1).to_vector<int64_t>()[0], 0);
+  EXPECT_EQ(maximum(edge, 0 * edge).to_vector<int64_t>()[0], 0);
+  EXPECT_THAT((edge + 1 > edge).to_vector<bool>(), ElementsAre(true)) << "a double holds neither";
+}
 
 TEST(Precision, SumsOfManyFloatsStayRight) {
   const int64_t n = many(1 << 22);

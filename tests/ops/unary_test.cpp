@@ -45,25 +45,62 @@ const Rows rows{
         .with_integers()
         .transparent(),
     unary(
-        "relu", [](const Tensor& x) { return relu(x); }, [](double x) { return x > 0 ? x : 0; })
-        .with_integers()
-        .transparent(),
-    unary(
-        "sigmoid", [](const Tensor& x) { return sigmoid(x); }, [](double x) { return 1 / (1 + std::exp(-x)); }, -4, 4)
-        .with_integers()
-        .result(fractional)
-        .within(2, 12)
-        .transparent(),
-    unary(
         "tanh", [](const Tensor& x) { return tanh(x); }, [](double x) { return std::tanh(x); }, -3, 3)
         .with_integers()
         .result(fractional)
         .transparent(),
     unary(
-        "silu", [](const Tensor& x) { return silu(x); }, [](double x) { return x / (1 + std::exp(-x)); }, -4, 4)
+        "log1p", [](const Tensor& x) { return log1p(x); }, [](double x) { return std::log1p(x); }, -0.9, 4)
         .with_integers()
         .result(fractional)
-        .within(2, 12)
+        .transparent(),
+    unary(
+        "expm1", [](const Tensor& x) { return expm1(x); }, [](double x) { return std::expm1(x); })
+        .with_integers()
+        .result(fractional)
+        .transparent(),
+    unary(
+        "rsqrt", [](const Tensor& x) { return rsqrt(x); }, [](double x) { return 1 / std::sqrt(x); }, 0.1, 4)
+        .with_integers()
+        .result(fractional)
+        .within(2, 8)
+        .transparent(),
+    unary(
+        "reciprocal", [](const Tensor& x) { return reciprocal(x); }, [](double x) { return 1 / x; }, 0.3, 4)
+        .with_integers()
+        .result(fractional)
+        .transparent(),
+    unary(
+        "sin", [](const Tensor& x) { return sin(x); }, [](double x) { return std::sin(x); }, -4, 4)
+        .with_integers()
+        .result(fractional)
+        .transparent(),
+    unary(
+        "cos", [](const Tensor& x) { return cos(x); }, [](double x) { return std::cos(x); }, -4, 4)
+        .with_integers()
+        .result(fractional)
+        .transparent(),
+    unary(
+        "erf", [](const Tensor& x) { return erf(x); }, [](double x) { return std::erf(x); })
+        .with_integers()
+        .result(fractional)
+        .transparent(),
+    unary(
+        "sign", [](const Tensor& x) { return sign(x); },
+        [](double x) { return static_cast<double>((x > 0) - (x < 0)); })
+        .with_integers()
+        .transparent(),
+    unary(
+        "floor", [](const Tensor& x) { return floor(x); }, [](double x) { return std::floor(x); })
+        .with_integers()
+        .transparent(),
+    unary(
+        "ceil", [](const Tensor& x) { return ceil(x); }, [](double x) { return std::ceil(x); })
+        .with_integers()
+        .transparent(),
+    unary(
+        "round", [](const Tensor& x) { return round(x); }, [](double x) { return std::nearbyint(x); })
+        .with_integers()
         .transparent(),
 };
 

@@ -13,6 +13,7 @@
 #include "dnn/ops/linear.h"
 #include "dnn/ops/loss.h"
 #include "dnn/ops/optim.h"
+#include "dnn/ops/activation.h"
 #include "dnn/ops/unary.h"
 #include "tests/simt/simt.h"
 

@@ -16,7 +16,7 @@ using kernel::ReduceShape;
 // ---- element-wise ---------------------------------------------------------------------------------------------------
 
 TEST(UnaryKernels, EveryFunctorAndTypeWithTails) {
-  functor::for_each(functor::Unary{}, []<class F>(F f) {
+  const auto check = []<class F>(F f) {
     SCOPED_TRACE(F::name);
     for (const DType type : floating_types) {
       const Tensor x = uniform({1003}, type, 0.1, 2), grad = uniform({1003}, type), before = uniform({1003}, type);
@@ -34,7 +34,9 @@ TEST(UnaryKernels, EveryFunctorAndTypeWithTails) {
         expect_near(gpu_out, out, 2 * unit(type));
       }
     }
-  });
+  };
+  functor::for_each(functor::Unary{}, check);
+  functor::for_each(functor::Activations{}, check);
 }
 
 // A slice that begins one element behind an aligned address.

@@ -32,6 +32,10 @@ std::vector<Listed>& listed() {
 
 Xs make_inputs(const TorchCase& c, DType type) {
   Xs inputs;
+  for (const std::vector<double>& values : c.listed) {
+    inputs.push_back(from_values(values, {static_cast<int64_t>(values.size())}).to(type));
+    inputs.back().set_requires_grad();
+  }
   for (const TorchInput& input : c.inputs) {
     const Tensor x = hashed(input.shape, inputs.size(), input.low, input.high);
     if (!input.whole) {

@@ -37,7 +37,8 @@ struct TorchCase {
   std::function<Tensor(const Xs&)> function = {};
   std::function<std::unique_ptr<Module>()> module = {};
   std::function<Tensor(Module&, const Xs&)> call = {};
-  double scale = 0.5;  // parameters are numbers in [-scale, scale)
+  double scale = 0.5;                            // parameters are numbers in [-scale, scale)
+  std::vector<std::vector<double>> listed = {};  // inputs of these numbers, before the others
 };
 
 // A case of a layer, or of a module that is called by `call`.

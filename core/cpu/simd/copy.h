@@ -100,11 +100,25 @@ inline void random_normal(const Tensor& out, uint64_t seed, uint64_t stream) {
   });
 }
 
+inline void random_integers(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream) {
+  visit_numbers("random_integers", out.dtype(), [&]<class T>(Type<T>) {
+    T* to = pointer<T>(out);
+    for_each_random_block<2>(out.numel(), seed, stream, [=](const auto& words, int64_t first, int64_t elements) {
+      for (int64_t j = 0; j < elements; ++j) {
+        const auto word = static_cast<size_t>(2 * j);
+        const uint64_t offset = math::below(uint64_t{words[word]} << 32 | words[word + 1], count);
+        assign(to[first + j], convert<T>(static_cast<int64_t>(static_cast<uint64_t>(low) + offset)));
+      }
+    });
+  });
+}
+
 inline void install_copy() {
   kernel::fill.set(DeviceType::cpu, fill);
   kernel::copy.set(DeviceType::cpu, copy);
   kernel::random_uniform.set(DeviceType::cpu, random_uniform);
   kernel::random_normal.set(DeviceType::cpu, random_normal);
+  kernel::random_integers.set(DeviceType::cpu, random_integers);
 }
 
 }  // namespace dnn::cpu::DNN_SIMD_VARIANT

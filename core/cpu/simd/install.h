@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core/cpu/simd/copy.h"
-#include "core/cpu/simd/elementwise.h"
 #include "core/cpu/simd/loss.h"
 #include "core/cpu/simd/optim.h"
 #include "core/cpu/simd/reduce.h"
@@ -10,13 +9,19 @@
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
-void install_layers();     // in install_layers.h
-void install_norms();      // in install_norms.h
-void install_recurrent();  // in install_recurrent.h
+// In install_<name>.h.
+void install_activation();
+void install_binary();
+void install_layers();
+void install_norms();
+void install_recurrent();
+void install_unary();
 
 inline void install() {
   install_copy();
-  install_elementwise();
+  install_unary();
+  install_activation();
+  install_binary();
   install_layers();
   install_loss();
   install_norms();

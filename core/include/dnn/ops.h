@@ -1,7 +1,9 @@
 // Every operation.
 #pragma once
 
+#include "dnn/ops/activation.h"
 #include "dnn/ops/binary.h"
+#include "dnn/ops/compare.h"
 #include "dnn/ops/conv.h"
 #include "dnn/ops/dropout.h"
 #include "dnn/ops/embedding.h"

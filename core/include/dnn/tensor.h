@@ -160,6 +160,42 @@ class Tensor {
   Tensor& mul_(Scalar value);
   /// Adds a number.
   Tensor& add_(Scalar value);
+  /// Subtracts a number.
+  Tensor& sub_(Scalar value);
+  /// Divides by `other`, broadcast. Throws DTypeError for an integer tensor, which cannot hold the quotients.
+  Tensor& div_(const Tensor& other);
+  /// Divides by a number; throws like the form above.
+  Tensor& div_(Scalar value);
+  /// Raises to a power.
+  Tensor& pow_(Scalar exponent);
+  /// Replaces elements outside of [low, high] by the nearer end; throws ArgumentError unless low <= high.
+  Tensor& clamp_(double low, double high);
+  /// Changes the sign.
+  Tensor& neg_();
+  /// |x|.
+  Tensor& abs_();
+  /// e^x; like `log_`, `sqrt_`, `sigmoid_` and `tanh_` it throws DTypeError for an integer tensor.
+  Tensor& exp_();
+  /// Natural logarithm.
+  Tensor& log_();
+  /// Square root.
+  Tensor& sqrt_();
+  /// max(x, 0).
+  Tensor& relu_();
+  /// 1 / (1 + e^-x).
+  Tensor& sigmoid_();
+  /// Hyperbolic tangent.
+  Tensor& tanh_();
+  /// Overwrites the elements where `mask` (bool, broadcast) holds; throws DTypeError, ShapeError.
+  Tensor& masked_fill_(const Tensor& mask, Scalar value);
+  /// Overwrites with uniform numbers between `low` and `high` from the default generator; throws DTypeError unless the
+  /// type is floating.
+  Tensor& uniform_(double low = 0, double high = 1);
+  /// Overwrites with normal numbers from the default generator; throws like `uniform_`.
+  Tensor& normal_(double mean = 0, double deviation = 1);
+  /// Overwrites with 1 of probability `p`, else 0, drawn from the default generator; throws ArgumentError unless p is
+  /// between 0 and 1.
+  Tensor& bernoulli_(double p = 0.5);
 
   /// Whether operations on this tensor are recorded.
   bool requires_grad() const;

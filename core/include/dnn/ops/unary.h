@@ -11,8 +11,8 @@ namespace dnn {
 Tensor neg(const Tensor& x);
 /// |x|; the derivative at 0 is 0.
 Tensor abs(const Tensor& x);
-/// The nearest number in [low, high], NaN staying NaN; the derivative is 1 at both ends. Throws ArgumentError unless low <=
-/// high; infinities leave a side open.
+/// The nearest number in [low, high], NaN staying NaN; the derivative is 1 at both ends. Throws ArgumentError unless
+/// low <= high; infinities leave a side open.
 Tensor clamp(const Tensor& x, double low, double high);
 /// e^x.
 Tensor exp(const Tensor& x);
@@ -22,13 +22,29 @@ Tensor log(const Tensor& x);
 Tensor sqrt(const Tensor& x);
 /// x * x.
 Tensor square(const Tensor& x);
-/// max(x, 0) (Nair & Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010).
-Tensor relu(const Tensor& x);
-/// 1 / (1 + e^-x).
-Tensor sigmoid(const Tensor& x);
 /// Hyperbolic tangent.
 Tensor tanh(const Tensor& x);
-/// x * sigmoid(x), also called swish (Ramachandran et al., "Searching for activation functions", 2017).
-Tensor silu(const Tensor& x);
+/// log(1 + x), exact near 0.
+Tensor log1p(const Tensor& x);
+/// e^x - 1, exact near 0.
+Tensor expm1(const Tensor& x);
+/// 1 / sqrt(x).
+Tensor rsqrt(const Tensor& x);
+/// 1 / x.
+Tensor reciprocal(const Tensor& x);
+/// Sine of x in radians.
+Tensor sin(const Tensor& x);
+/// Cosine of x in radians.
+Tensor cos(const Tensor& x);
+/// The error function, 2 / sqrt(pi) * the integral of e^(-t^2) from 0 to x.
+Tensor erf(const Tensor& x);
+/// -1, 0 or 1; 0 for NaN. The gradient is 0.
+Tensor sign(const Tensor& x);
+/// The largest whole number <= x; the gradient is 0.
+Tensor floor(const Tensor& x);
+/// The smallest whole number >= x; the gradient is 0.
+Tensor ceil(const Tensor& x);
+/// The nearest whole number, halves to the even one; the gradient is 0.
+Tensor round(const Tensor& x);
 
 }  // namespace dnn

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dnn/layer.h"
+#include "dnn/ops/activation.h"
 #include "dnn/ops/softmax.h"
 #include "dnn/ops/unary.h"
 
@@ -27,10 +28,80 @@ class ActivationLayer : public Layer {
   std::string type_name() const override { return name.characters; }
 };
 
-using ReLU = ActivationLayer<relu, "ReLU">;           ///< max(x, 0)
-using Sigmoid = ActivationLayer<sigmoid, "Sigmoid">;  ///< 1 / (1 + e^-x)
-using Tanh = ActivationLayer<tanh, "Tanh">;           ///< Hyperbolic tangent
-using SiLU = ActivationLayer<silu, "SiLU">;           ///< x * sigmoid(x)
+using ReLU = ActivationLayer<relu, "ReLU">;                       ///< max(x, 0)
+using ReLU6 = ActivationLayer<relu6, "ReLU6">;                    ///< min(max(x, 0), 6)
+using SELU = ActivationLayer<selu, "SELU">;                       ///< The self-normalising elu
+using Sigmoid = ActivationLayer<sigmoid, "Sigmoid">;              ///< 1 / (1 + e^-x)
+using LogSigmoid = ActivationLayer<logsigmoid, "LogSigmoid">;     ///< log(sigmoid(x))
+using Hardsigmoid = ActivationLayer<hardsigmoid, "Hardsigmoid">;  ///< min(max(x + 3, 0), 6) / 6
+using Tanh = ActivationLayer<tanh, "Tanh">;                       ///< Hyperbolic tangent
+using SiLU = ActivationLayer<silu, "SiLU">;                       ///< x * sigmoid(x)
+using Hardswish = ActivationLayer<hardswish, "Hardswish">;        ///< x * hardsigmoid(x)
+using Mish = ActivationLayer<mish, "Mish">;                       ///< x * tanh(softplus(x))
+
+/// x, below 0 slope * x.
+class LeakyReLU : public Layer {
+ public:
+  DNN_MODULE()
+  explicit LeakyReLU(double slope = 0.01) : slope_(slope) {}
+  Tensor forward(Tensor x) override { return leaky_relu(x, slope_); }
+  std::string describe() const override;
+
+ private:
+  double slope_;
+};
+
+/// x, below 0 alpha * (e^x - 1).
+class ELU : public Layer {
+ public:
+  DNN_MODULE()
+  explicit ELU(double alpha = 1) : alpha_(alpha) {}
+  Tensor forward(Tensor x) override { return elu(x, alpha_); }
+  std::string describe() const override;
+
+ private:
+  double alpha_;
+};
+
+/// x times the probability that a normal number is below x.
+class GELU : public Layer {
+ public:
+  DNN_MODULE()
+  explicit GELU(GeluForm form = GeluForm::exact) : form_(form) {}
+  Tensor forward(Tensor x) override { return gelu(x, form_); }
+  std::string describe() const override { return form_ == GeluForm::tanh ? "form=tanh" : ""; }
+
+ private:
+  GeluForm form_;
+};
+
+/// log(1 + e^(beta * x)) / beta.
+class Softplus : public Layer {
+ public:
+  DNN_MODULE()
+  explicit Softplus(const SoftplusOptions& options = {}) : options_(options) {}
+  Tensor forward(Tensor x) override { return softplus(x, options_); }
+  std::string describe() const override;
+
+ private:
+  SoftplusOptions options_;
+};
+
+/// Options of `PReLU`.
+struct PReluOptions {
+  double init = 0.25;  ///< The weights at the start.
+};
+
+/// x, below 0 weight * x, with one learned weight for all elements or one per channel.
+class PReLU : public Layer {
+ public:
+  Parameter weight;  ///< [weights]
+  DNN_MODULE(weight)
+  /// Throws ArgumentError for less than one weight.
+  explicit PReLU(int64_t weights = 1, const PReluOptions& options = {});
+  Tensor forward(Tensor x) override { return prelu(x, weight); }
+  std::string describe() const override;
+};
 
 /// e^x / sum(e^x) along one dimension.
 class Softmax : public Layer {
