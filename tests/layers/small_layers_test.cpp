@@ -67,6 +67,15 @@ TEST(SmallLayers, LogSoftmax) {
   EXPECT_EQ(LogSoftmax().str(), "LogSoftmax(dim=-1)");
 }
 
+TEST(SmallLayers, ZeroPad2d) {
+  check_layer(ZeroPad2d(2), {2, 3, 4, 5}, [](ZeroPad2d&, const Tensor& x) { return pad(x, {2, 2, 2, 2}); });
+  check_layer(ZeroPad2d({.left = 1, .bottom = 3}), {2, 3, 4, 5}, [](ZeroPad2d&, const Tensor& x) {
+    return pad(x, {1, 0, 0, 3});
+  });
+  EXPECT_EQ(ZeroPad2d({.left = 1, .right = -2, .bottom = 3})(numbers({2, 3, 4, 5})).shape(), Shape({2, 3, 7, 4}));
+  EXPECT_EQ(ZeroPad2d(2).str(), "ZeroPad2d(left=2, right=2, top=2, bottom=2)");
+}
+
 TEST(SmallLayers, EmbeddingLooksUpRowsAndLearnsThem) {
   Embedding words(5, 3, {.padding_idx = 0});
   EXPECT_EQ(values(words.weight[0]), std::vector<double>(3, 0.0));

@@ -11,6 +11,7 @@
 #include "dnn/layers/linear.h"
 #include "dnn/layers/module_list.h"
 #include "dnn/layers/norm.h"
+#include "dnn/layers/pad.h"
 #include "dnn/layers/pool.h"
 #include "dnn/layers/recurrent.h"
 #include "dnn/layers/sequential.h"
