@@ -5,6 +5,8 @@
 #include "core/kernels/copy.h"
 #include "core/node.h"
 #include "core/ops/fusion.h"
+#include "dnn/ops/binary.h"
+#include "dnn/ops/compare.h"
 #include "dnn/ops/factory.h"
 #include "dnn/ops/index.h"
 #include "dnn/ops/shape.h"
@@ -70,6 +72,18 @@ Tensor flipped(const Tensor& x, const Shape& dims) {
   }
   detail::record("flip", out, {x}, [dims](Backward& b) { b.set(0, flipped(b.grad(), dims)); });
   return out;
+}
+
+// x where columns - rows lies on one side of the diagonal, zeros elsewhere.
+Tensor triangle(const char* where, const Tensor& x, int64_t diagonal, bool lower) {
+  detail::check_defined(where, {{"input", &x}});
+  if (x.rank() < 2)
+    throw ShapeError(
+        fmt::format("{}: input has {} dimensions, expected 2 or more (input {})", where, x.rank(), x.shape()));
+  const TensorOptions whole{.dtype = DType::int64, .device = x.device()};
+  const Tensor rows = arange(0, x.size(-2), 1, whole).unsqueeze(1), columns = arange(0, x.size(-1), 1, whole);
+  const Tensor distance = columns - rows;
+  return masked_fill(x, lower ? gt(distance, diagonal) : lt(distance, diagonal), 0);
 }
 
 // x between borders of `value`.
@@ -216,6 +230,9 @@ Tensor roll(const Tensor& x, int64_t shift, int64_t dim) {
   const int64_t start = ((-shift) % n + n) % n;
   return cat({x.slice(d, start, n), x.slice(d, 0, start)}, d);
 }
+
+Tensor tril(const Tensor& x, int64_t diagonal) { return triangle("tril", x, diagonal, true); }
+Tensor triu(const Tensor& x, int64_t diagonal) { return triangle("triu", x, diagonal, false); }
 
 Tensor repeat(const Tensor& x, const Shape& counts) {
   detail::check_defined("repeat", {{"input", &x}});

@@ -323,6 +323,7 @@ TEST(Errors, Rearranging) {
       "[-1, 0], input [2, 3])");
   EXPECT_ERROR(flip(x, {0, -2}), IndexError,
                "flip: dimension 0 is named twice, expected each once (dims [0, -2], shape [2, 3])");
+  EXPECT_ERROR(tril(zeros({3})), ShapeError, "tril: input has 1 dimensions, expected 2 or more (input [3])");
   EXPECT_ERROR(repeat(x, {2}), ShapeError,
                "repeat: the counts are [2], expected 0 or more for each of at least 2 dimensions (input [2, 3])");
 }

@@ -292,6 +292,21 @@ Row roll_row() {
                             "nothing", {0, 2}, [](const Tensor& x) { return roll(x, 1, 0); }, {0, 2}, same)});
 }
 
+Row triangle_row(const std::string& name, Tensor (*f)(const Tensor&, int64_t), bool lower) {
+  Row row{.operation = name};
+  for (const auto& [shape, diagonal] :
+       {std::pair<Shape, int64_t>{{4, 4}, 0}, {{3, 5}, 1}, {{5, 3}, -2}, {{2, 16, 3, 2}, 0}, {{1, 1}, 0}, {{0, 3}, 0}})
+    row.sample(moved(
+        "from " + std::to_string(diagonal), shape, [f, diagonal = diagonal](const Tensor& x) { return f(x, diagonal); },
+        shape,
+        [lower, diagonal = diagonal](const Shape& i) -> std::optional<Shape> {
+          const int64_t distance = i[i.rank() - 1] - i[i.rank() - 2];
+          if (lower ? distance > diagonal : distance < diagonal) return {};
+          return i;
+        }));
+  return row.with_integers(all_integers());
+}
+
 Row repeat_row(const std::string& name, Tensor (*f)(const Tensor&, const Shape&)) {
   Row row{.operation = name};
   for (const auto& [shape, counts] : {std::pair<Shape, Shape>{{2, 3}, {2, 3}},
@@ -394,6 +409,8 @@ const Rows rows{
     pad_row(),
     flip_row(),
     roll_row(),
+    triangle_row("tril", tril, true),
+    triangle_row("triu", triu, false),
     repeat_row("repeat", repeat),
     repeat_row("tile", tile),
     index_row(),

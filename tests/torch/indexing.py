@@ -36,6 +36,8 @@ op("repeat", [R(2, 3)], lambda x: x.repeat(2, 3, 2))
 op("tile", [R(2, 1, 3)], lambda x: x.tile(3, 2))
 op("flip", [R(2, 3, 4)], lambda x: x.flip(0, 2))
 op("roll", [R(2, 5)], lambda x: x.roll(2, 1))
+op("tril", [R(2, 4, 5)], lambda x: x.tril(1))
+op("triu", [R(4, 3)], lambda x: x.triu(-1))
 op("diagonal", [R(3, 4, 5)], lambda x: x.diagonal(-1, 2, 0))
 
 op("bmm", [R(3, 4, 5), R(3, 5, 2)], torch.bmm)

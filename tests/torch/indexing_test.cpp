@@ -101,6 +101,8 @@ const TorchCases shape_cases{"indexing",
                                     return flip(x[0], {0, 2});
                                   }},
                                  {"roll", {R({2, 5})}, [](const Xs& x) { return roll(x[0], 2, 1); }},
+                                 {"tril", {R({2, 4, 5})}, [](const Xs& x) { return tril(x[0], 1); }},
+                                 {"triu", {R({4, 3})}, [](const Xs& x) { return triu(x[0], -1); }},
                                  {"diagonal", {R({3, 4, 5})}, [](const Xs& x) { return diagonal(x[0], -1, 2, 0); }},
                              }};
 

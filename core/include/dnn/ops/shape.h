@@ -65,6 +65,12 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, const PadOptions&
 Tensor flip(const Tensor& x, const Shape& dims);
 /// A copy with the entries of a dimension moved on by `shift`, those beyond the end to the front. Throws IndexError.
 Tensor roll(const Tensor& x, int64_t shift, int64_t dim);
+/// The lower triangle of the last two dimensions, zeros elsewhere: elements (i, j) with j <= i + diagonal stay. Throws
+/// ShapeError.
+Tensor tril(const Tensor& x, int64_t diagonal = 0);
+/// The upper triangle of the last two dimensions, zeros elsewhere: elements (i, j) with j >= i + diagonal stay. Throws
+/// ShapeError.
+Tensor triu(const Tensor& x, int64_t diagonal = 0);
 /// A copy with each dimension repeated, one count for each or more, which add dimensions in front. Throws ShapeError.
 Tensor repeat(const Tensor& x, const Shape& counts);
 /// The same as `repeat`, but counts missing in front are 1.
