@@ -172,19 +172,21 @@ bool Trainer::validate(DataLoader& validation, EpochStats& stats) {
   const StateDict before = gathered().clone();  // the metrics now measure something else
   notify([&](Callback& callback) { callback.on_validation_begin(*this); });
   validation.set_epoch(epoch_);
-  const Evaluation result = dnn::evaluate(
-      net_, validation, {.loss = options_.loss, .metrics = options_.metrics, .clock = options_.clock, .cancelled = [&] {
-                           return interrupt_ && cancelled();
-                         }});
-  notify([&](Callback& callback) { callback.on_validation_end(*this); });
-  if (interrupted_) {
+  try {
+    const auto interrupted = [&] { return cancelled() && interrupted_; };
+    const Evaluation result = dnn::evaluate(
+        net_, validation,
+        {.loss = options_.loss, .metrics = options_.metrics, .clock = options_.clock, .cancelled = interrupted});
+    stats.val_loss = result.loss;
+    stats.val_accuracy = result.accuracy;
+    stats.val_metrics = result.metrics;
+  } catch (...) {
     set_gathered(before);
-    return false;
+    throw;
   }
-  stats.val_loss = result.loss;
-  stats.val_accuracy = result.accuracy;
-  stats.val_metrics = result.metrics;
-  return true;
+  notify([&](Callback& callback) { callback.on_validation_end(*this); });
+  if (interrupted_) set_gathered(before);
+  return !interrupted_;
 }
 
 void Trainer::end_epoch(const EpochStats& stats) {

@@ -231,6 +231,44 @@ TEST(Trainer, StopsAfterTheRunningStep) {
                                             "checkpoint", "fit end"));
 }
 
+// It is the epoch's last step, so the epoch is completed, with or without a handler of signals.
+TEST(Trainer, ValidatesAfterAStopInTheLastStep) {
+  for (const bool handle_signals : {false, true}) {
+    Sequential net = line_net(0.5);
+    DataLoader loader(line_data(), {.batch_size = 1});
+    auto stop = std::make_shared<AfterStep>([](Trainer& trainer) {
+      if (trainer.step() == 3) trainer.stop();
+    });
+    Trainer trainer(net, SGD(net.parameters(), {.lr = 0.01}),
+                    {.epochs = 2,
+                     .loss = squared_error,
+                     .progress = Progress::off,
+                     .handle_signals = handle_signals,
+                     .callbacks = {stop}});
+    const History history = trainer.fit(loader, loader);
+    ASSERT_EQ(history.size(), 1u);
+    EXPECT_EQ(history[0].val_loss, trainer.evaluate(loader).loss);
+    EXPECT_FALSE(trainer.interrupted());
+  }
+}
+
+// The training numbers of the epoch are kept for the next `fit`.
+TEST(Trainer, GoesOnAfterAFailedValidation) {
+  const auto fit = [](bool fail) {
+    Sequential net = line_net(0.5);
+    DataLoader loader(line_data(), {.batch_size = 1}), wrong(TensorDataset(ones({3, 3}), ones({3, 3})));
+    Trainer trainer(
+        net, SGD(net.parameters(), {.lr = 0.01}),
+        {.loss = squared_error, .metrics = {std::make_shared<MeanAbsoluteError>()}, .progress = Progress::off});
+    if (fail) {
+      EXPECT_THROW(trainer.fit(loader, wrong), ShapeError);
+    }
+    const History history = trainer.fit(loader, loader);
+    return std::vector<double>{history.at(0).loss, history[0].metrics.at("mae"), history[0].val_loss};
+  };
+  EXPECT_EQ(fit(true), fit(false));
+}
+
 TEST(Trainer, TellsCallbacksOfAFailure) {
   Sequential net = line_net(0.5);
   DataLoader loader(line_data());
