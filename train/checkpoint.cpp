@@ -42,12 +42,13 @@ StateDict columns_of(const History& history) {
     for (const EpochStats& stats : history) values.push_back(value_of(stats));
     state.insert(name, from_values(values, {static_cast<int64_t>(values.size())}));
   };
-  for (const auto& [name, member] : columns) insert(name, [&](const EpochStats& stats) { return stats.*member; });
+  for (const auto& [name, member] : columns)
+    insert(name, [member = member](const EpochStats& stats) { return stats.*member; });
   for (const auto& [prefix, member] : metric_columns) {
     std::map<std::string, double> names;  // metrics may come and go during a run
     for (const EpochStats& stats : history) names.insert((stats.*member).begin(), (stats.*member).end());
     for (const auto& [name, unused] : names)
-      insert(prefix + name, [&](const EpochStats& stats) {
+      insert(prefix + name, [name = name, member = member](const EpochStats& stats) {
         const auto found = (stats.*member).find(name);
         return found == (stats.*member).end() ? EpochStats::none : found->second;
       });
