@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "dnn/autograd.h"
 #include "dnn/error.h"
 
@@ -13,15 +15,15 @@ Ema::Ema(const StateDict& tensors, const EmaOptions& options) : decay_(options.d
     throw ArgumentError(fmt::format("Ema: decay is {}, expected a number in [0, 1)", decay_));
   NoGrad no_grad;
   for (const auto& [name, tensor] : tensors) {
-    tensors_.insert(name, tensor.detach());
-    averages_.insert(name, tensor.detach().clone());
+    auto pair = std::find_if(pairs_.begin(), pairs_.end(), [&](const Pair& p) { return p.tensor.is_same(tensor); });
+    if (pair == pairs_.end()) pair = pairs_.insert(pair, {tensor, tensor.detach().clone()});
+    averages_.insert(name, pair->average);
   }
 }
 
 void Ema::update() {
   NoGrad no_grad;
-  for (const auto& [name, tensor] : tensors_) {
-    Tensor average = averages_.at(name);
+  for (auto& [tensor, average] : pairs_) {
     if (is_floating(tensor.dtype()))
       average.mul_(decay_).add_(tensor, 1 - decay_);
     else
@@ -31,8 +33,7 @@ void Ema::update() {
 
 void Ema::swap() {
   NoGrad no_grad;
-  for (const auto& [name, kept] : tensors_) {
-    Tensor tensor = kept, average = averages_.at(name);
+  for (auto& [tensor, average] : pairs_) {
     const Tensor before = tensor.clone();
     tensor.copy_(average);
     average.copy_(before);

@@ -144,6 +144,22 @@ TEST(Ema, AveragesNumbersAndCopiesCounters) {
   EXPECT_EQ(values(other.state_dict().at("weight")), (List{2, 3}));
 }
 
+TEST(Ema, ATensorOfTwoNamesIsAveragedAndExchangedOnce) {
+  const Tensor weight = tensor({4});
+  Ema ema({{"encoder", weight}, {"decoder", weight}}, {.decay = 0.5});
+  {
+    NoGrad no_grad;
+    Tensor(weight).fill_(8);
+  }
+  ema.update();
+  EXPECT_EQ(values(ema.state_dict().at("encoder")), (List{6}));
+  EXPECT_EQ(values(ema.state_dict().at("decoder")), (List{6}));
+  ema.swap();
+  EXPECT_EQ(values(weight), (List{6}));
+  ema.swap();
+  EXPECT_EQ(values(weight), (List{8}));
+}
+
 TEST(Ema, NamesWhatDoesNotFit) {
   Ema ema({{"weight", zeros({2})}});
   EXPECT_ERROR(Ema({}, {.decay = 1}), ArgumentError, "Ema: decay is 1, expected a number in [0, 1)");

@@ -1,6 +1,8 @@
 // Averaged weights, which often classify better than the last ones.
 #pragma once
 
+#include <vector>
+
 #include "dnn/state_dict.h"
 #include "dnn/tensor.h"
 
@@ -19,7 +21,8 @@ struct EmaOptions {
 ///   ema.swap(), trainer.evaluate(test), ema.swap();
 class Ema {
  public:
-  /// Begins with a copy of the tensors. Throws ArgumentError unless 0 <= decay < 1.
+  /// Begins with a copy of the tensors; one that has several names, a tied weight, has one average. Throws
+  /// ArgumentError unless 0 <= decay < 1.
   explicit Ema(const StateDict& tensors, const EmaOptions& options = {});
 
   /// average = decay * average + (1 - decay) * tensor.
@@ -33,7 +36,11 @@ class Ema {
   void load_state_dict(const StateDict& state);
 
  private:
-  StateDict tensors_, averages_;
+  struct Pair {
+    Tensor tensor, average;
+  };
+  std::vector<Pair> pairs_;  // one for each tensor, which may have several names
+  StateDict averages_;
   double decay_;
 };
 
