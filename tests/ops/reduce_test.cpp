@@ -245,7 +245,7 @@ Row spread_row(const std::string& name, Tensor (*f)(const Tensor&, const VarOpti
   with({2, 70, 3}, {.dims = {1}, .correction = 2});
   with({1}, {.correction = 0});
   with({0, 3}, {.dims = {1}});
-  return row.within(4, 8);
+  return row.within(4, 8).without("expanded", "the mean of equal numbers is rounded, so they vary a little");
 }
 
 Row norm_row() {
