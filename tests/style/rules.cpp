@@ -35,7 +35,7 @@ const std::vector<Library>& libraries() {
        {"cuda", "tests/simt"}},
       {"zlib, libjpeg and libpng", std::regex("zlib\\.h|jpeglib\\.h|jerror\\.h|png\\.h"), {"data", "interop", "tests"}},
       {"stb", std::regex("stb/.*"), {"data"}},
-      {"nlohmann-json", std::regex("nlohmann/.*"), {"interop", "tests"}},
+      {"nlohmann-json", std::regex("nlohmann/.*"), {"interop", "examples", "tests"}},
       {"CLI11", std::regex("CLI/.*"), {"examples"}},
       {"Boost.Context", std::regex("boost/context/.*"), {"tests/simt"}},
       {"GoogleTest", std::regex("gtest/.*|gmock/.*"), {"tests"}},
