@@ -20,7 +20,7 @@ struct Settings {
   std::string data = "mnist", model = "lenet5", device = Device::best().str(), out = "", resume = "";
   int64_t epochs = 12, batch = 128;
   std::string optimizer = "sgd", schedule = "one-cycle";
-  double lr = 0.1, momentum = 0.9, weight_decay = 0, label_smoothing = 0, clip_norm = 0;
+  double lr = 0.02, momentum = 0.9, weight_decay = 0, label_smoothing = 0, clip_norm = 0;
   int64_t size = 0, width = 16, crop = 0, cutout = 0;
   bool flip = false;
   uint64_t seed = 1;
