@@ -30,7 +30,7 @@ __device__ void visit_row(const T* row, int64_t n, int64_t stride, const Visit& 
   }
 }
 
-// out[j] = f(j, a[j], b[j]) (+ out[j] when `accumulate`).
+// out[j] = f(j, a[j], b[j]) (+ out[j] when `accumulate`), f being called for j below n alone.
 template <int lanes, class T, class F>
 __device__ void map_row(T* out, int64_t n, int64_t stride, bool accumulate, const T* a, const T* b, const F& f) {
   using C = Compute<T>;
@@ -46,7 +46,7 @@ __device__ void map_row(T* out, int64_t n, int64_t stride, bool accumulate, cons
     const Pack<T> right = load_vec(b, p, n);
     Pack<T> before{};
     if (accumulate) before = load_vec(out, p, n);
-    for (int k = 0; k < Pack<T>::width; ++k) {
+    for (int k = 0; k < Pack<T>::width && p * Pack<T>::width + k < n; ++k) {
       const C value = f(p * Pack<T>::width + k, static_cast<C>(left.values[k]), static_cast<C>(right.values[k]));
       left.values[k] = static_cast<T>(accumulate ? static_cast<C>(before.values[k]) + value : value);
     }
