@@ -11,6 +11,7 @@
 #include "dnn/models.h"
 #include "dnn/ops.h"
 #include "dnn/optim.h"
+#include "dnn/precision.h"
 #include "dnn/random.h"
 #include "dnn/state_dict.h"
 #include "dnn/tensor.h"
