@@ -38,4 +38,10 @@ void* Library::address(const char* name) {
   return found;
 }
 
+void throw_call_failed(std::string_view call, std::string_view status, std::string_view file, int line) {
+  const size_t folder = file.rfind("cuda/");
+  throw BackendError(fmt::format("cuda: {} failed, expected success ({}; {}:{})", call, status,
+                                 folder == std::string_view::npos ? file : file.substr(folder), line));
+}
+
 }  // namespace dnn::cuda

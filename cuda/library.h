@@ -1,11 +1,12 @@
 // NVIDIA's libraries, loaded when they are first needed: libdnn also runs where there are none.
 //
-// A function is called through DNN_LIBRARY_CALL, which looks it up once, calls it with the types of the library's own
-// header and throws BackendError with expression, status and place when it fails.
+// A function is called through DNN_LIBRARY_FUNCTION, which looks it up once, with the types of the library's own
+// header.
 #pragma once
 
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace dnn::cuda {
 
@@ -38,6 +39,9 @@ class Library {
 
 extern Library cudnn;
 extern Library cublaslt;
+
+// Throws the BackendError of a library's call that failed with `status`, the library's own words.
+[[noreturn]] void throw_call_failed(std::string_view call, std::string_view status, std::string_view file, int line);
 
 }  // namespace dnn::cuda
 

@@ -31,4 +31,12 @@ TEST(Library, ATooOldOneSaysWhatItLacks) {
                "cuda: libm.so.6 has no floor_of_2040, expected a newer one");
 }
 
+TEST(Library, AFailedCallSaysWhereAndWhy) {
+  EXPECT_ERROR(cuda::throw_call_failed("cudnnCreate(&made)", "CUDNN_STATUS_NOT_INITIALIZED", "/src/cuda/cudnn.cpp", 7),
+               BackendError,
+               "cuda: cudnnCreate(&made) failed, expected success (CUDNN_STATUS_NOT_INITIALIZED; cuda/cudnn.cpp:7)");
+  EXPECT_ERROR(cuda::throw_call_failed("f()", "no", "elsewhere.cpp", 9), BackendError,
+               "cuda: f() failed, expected success (no; elsewhere.cpp:9)");
+}
+
 }  // namespace dnn::simt::test
