@@ -5,6 +5,7 @@
 #include <atomic>
 #include <charconv>
 #include <mutex>
+#include <utility>
 
 #include "core/kernels/conv.h"
 #include "core/kernels/linear.h"
@@ -42,11 +43,7 @@ Device::Device(const std::string& text) {
   throw ArgumentError(fmt::format("device: \"{}\" is no device, expected cpu, cuda or cuda:N", text));
 }
 
-Device Device::best() {
-  if (device_count(DeviceType::cuda) == 0) return Device::cpu();
-  const Device gpu = Device::cuda();
-  return kernel::gemm.filled(gpu) && kernel::conv2d_forward.filled(gpu) ? gpu : Device::cpu();
-}
+Device Device::best() { return detail::best_device().device; }
 
 std::string Device::str() const { return is_cpu() ? "cpu" : fmt::format("cuda:{}", index_); }
 
@@ -90,6 +87,16 @@ const DeviceRuntime& runtime(Device device) {
   if (device.index() >= count)
     throw DeviceError(fmt::format("device: {} does not exist, expected an index below {}", device, count));
   return table;
+}
+
+Choice best_device() {
+  if (device_count(DeviceType::cuda) == 0) return {Device::cpu(), why_unavailable(DeviceType::cuda)};
+  const Device gpu = Device::cuda();
+  for (const auto& [name, there] : {std::pair(kernel::gemm.name(), kernel::gemm.filled(gpu)),
+                                    std::pair(kernel::conv2d_forward.name(), kernel::conv2d_forward.filled(gpu))}) {
+    if (!there) return {Device::cpu(), fmt::format("{} cannot train a network: no kernel for {}", gpu, name)};
+  }
+  return {gpu, "it is the first usable GPU"};
 }
 
 void fail_allocation(int64_t k) { allocations_until_fault = k; }

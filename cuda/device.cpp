@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "dnn/system.h"
+
 namespace dnn::cuda {
 
 namespace {
@@ -31,34 +33,35 @@ std::string failure_text(cudaError_t error, int driver, int runtime) {
 DeviceInfo describe(int ordinal) {
   DeviceInfo info{.ordinal = ordinal, .name = fmt::format("GPU {}", ordinal)};
   cudaDeviceProp properties;
-  if (cudaGetDeviceProperties(&properties, ordinal) == cudaSuccess) info.name = properties.name;
+  if (cudaGetDeviceProperties(&properties, ordinal) == cudaSuccess) {
+    info.name = properties.name;
+    info.memory = static_cast<int64_t>(properties.totalGlobalMem);
+  }
   cudaDeviceGetAttribute(&info.major, cudaDevAttrComputeCapabilityMajor, ordinal);
   cudaDeviceGetAttribute(&info.minor, cudaDevAttrComputeCapabilityMinor, ordinal);
   return info;
 }
 
 Survey ask() {
-  int driver = 0, runtime = 0, count = 0;
-  cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
-  const cudaError_t error = cudaGetDeviceCount(&count);
   Survey result;
+  int count = 0;
+  cudaDriverGetVersion(&result.driver);
+  cudaRuntimeGetVersion(&result.runtime);
+  const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess || count == 0) {
-    result.why = failure_text(error == cudaSuccess ? cudaErrorNoDevice : error, driver, runtime);
+    result.why = failure_text(error == cudaSuccess ? cudaErrorNoDevice : error, result.driver, result.runtime);
     return result;
   }
-  std::string unfit;
   for (int i = 0; i < count; ++i) {
     const DeviceInfo info = describe(i);
-    if (runs_on(DNN_CUDA_ARCHITECTURES, info.major, info.minor)) {
-      result.usable.push_back(info);
-    } else {
-      unfit += fmt::format("{}{} has compute capability {}.{}", unfit.empty() ? "" : ", ", info.name, info.major,
-                           info.minor);
-    }
+    (runs_on(DNN_CUDA_ARCHITECTURES, info.major, info.minor) ? result.usable : result.unfit).push_back(info);
   }
-  if (result.usable.empty())
-    result.why = fmt::format("this libdnn was not built for the GPU: {}, built for {}", unfit, DNN_CUDA_ARCHITECTURES);
+  if (!result.usable.empty()) return result;
+  std::string list;
+  for (const DeviceInfo& info : result.unfit)
+    list +=
+        fmt::format("{}{} has compute capability {}.{}", list.empty() ? "" : ", ", info.name, info.major, info.minor);
+  result.why = fmt::format("this libdnn was not built for the GPU: {}, built for {}", list, DNN_CUDA_ARCHITECTURES);
   return result;
 }
 
@@ -75,6 +78,30 @@ Survey survey() noexcept {
 const Survey& devices() noexcept {
   static const Survey found = survey();
   return found;
+}
+
+void describe(const Survey& survey, SystemReport& report) {
+  report.architectures = DNN_CUDA_ARCHITECTURES;
+  report.runtime = {version_text(survey.runtime), ""};
+  report.driver = {};
+  if (survey.driver == 0) {
+    report.driver.why_missing = "no NVIDIA driver is installed";
+  } else {
+    report.driver.version = version_text(survey.driver);
+  }
+  report.gpus.clear();
+  const auto add = [&](const DeviceInfo& info, int index, const std::string& why) {
+    report.gpus.push_back({.name = info.name,
+                           .major = info.major,
+                           .minor = info.minor,
+                           .memory = info.memory,
+                           .index = index,
+                           .why_unusable = why});
+  };
+  for (size_t i = 0; i < survey.usable.size(); ++i) add(survey.usable[i], static_cast<int>(i), "");
+  for (const DeviceInfo& info : survey.unfit)
+    add(info, -1, fmt::format("this libdnn was built for {}", DNN_CUDA_ARCHITECTURES));
+  report.why_no_gpu = survey.why;
 }
 
 bool runs_on(std::string_view architectures, int major, int minor) {

@@ -38,6 +38,7 @@ void install_runtime() {
   table.memory_stats = [](int index) { return Context::of(index).memory().stats(); };
   table.reset_peak = [](int index) { Context::of(index).memory().reset_peak(); };
   table.release_cached = [](int index) { Context::of(index).memory().release_cached(); };
+  table.describe = [](SystemReport& report) { describe(devices(), report); };
 }
 
 template <class Slot, class Function>

@@ -1,4 +1,5 @@
 // Fills the CPU's runtime table and kernel slots.
+#include <algorithm>
 #include <cstring>
 
 #include "core/cpu/allocator.h"
@@ -31,6 +32,13 @@ void release_all_cached(int) {
   allocator().release_cached();
 }
 
+void describe(SystemReport& report) {
+  report.cpu = {.kernels = has_avx2() ? "AVX2 and FMA" : "baseline",
+                .threads = std::max(1, onednn::threads()),
+                .onednn = onednn::version(),
+                .instructions = onednn::instructions()};
+}
+
 void install_runtime() {
   detail::DeviceRuntime& table = detail::runtime_table(DeviceType::cpu);
   table.device_count = [] { return 1; };
@@ -44,6 +52,7 @@ void install_runtime() {
   table.memory_stats = [](int) { return allocator().stats(); };
   table.reset_peak = [](int) { allocator().reset_peak(); };
   table.release_cached = release_all_cached;
+  table.describe = describe;
 }
 
 template <class Slot, class Function>

@@ -67,6 +67,20 @@ int64_t native_block() {
   return block;
 }
 
+std::string version() {
+  const dnnl_version_t* const v = dnnl_version();
+  return fmt::format("{}.{}.{}", v->major, v->minor, v->patch);
+}
+
+std::string instructions() {
+  const auto usable = dnnl_get_effective_cpu_isa();
+  for (const auto& [isa, name] : {std::pair(dnnl_cpu_isa_avx512_core, "AVX-512"), std::pair(dnnl_cpu_isa_avx2, "AVX2"),
+                                  std::pair(dnnl_cpu_isa_avx, "AVX")}) {
+    if ((usable & isa) == isa) return name;
+  }
+  return "SSE4.1";
+}
+
 MemoryDesc describe(const Shape& sizes, dnnl_format_tag_t tag) {
   MemoryDesc desc;
   DNN_ONEDNN(dnnl_memory_desc_init_by_tag(&desc, sizes.rank(), sizes.begin(), dnnl_f32, tag));

@@ -14,6 +14,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -50,6 +51,9 @@ std::mutex& mutex();
 int threads();
 // Channels of a block in the layout that oneDNN likes best on this CPU: 16 with AVX-512, else 8.
 int64_t native_block();
+// Its version, "2.6.3", and the best instruction set that it uses on this CPU.
+std::string version();
+std::string instructions();
 
 MemoryDesc describe(const Shape& sizes, dnnl_format_tag_t tag);
 MemoryDesc describe(const Shape& nchw, detail::Layout layout);

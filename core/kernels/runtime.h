@@ -5,13 +5,14 @@
 
 #include "core/storage.h"
 #include "dnn/device.h"
+#include "dnn/system.h"
 
 namespace dnn::detail {
 
 // One table per device kind, filled by `cpu::install` and `cuda::install`. All functions may throw BackendError.
 struct DeviceRuntime {
-  int (*device_count)() = nullptr;             // never throws
-  std::string (*why_unavailable)() = nullptr;  // empty when device_count() > 0; never throws
+  int (*device_count)() = nullptr;                        // never throws
+  std::string (*why_unavailable)() = nullptr;             // empty when device_count() > 0; never throws
   void* (*allocate)(int64_t bytes, int index) = nullptr;  // aligned to 64 bytes or more; throws OutOfMemory
   void (*release)(void* data, int64_t bytes, int index) noexcept = nullptr;
   // Copies bytes in stream order; at least one side is this device, the other this device or the host. With the host as
@@ -21,6 +22,7 @@ struct DeviceRuntime {
   MemoryStats (*memory_stats)(int index) = nullptr;
   void (*reset_peak)(int index) = nullptr;
   void (*release_cached)(int index) = nullptr;
+  void (*describe)(SystemReport& report) = nullptr;  // adds what the backend knows of itself and its devices
 };
 
 // The table of a device kind, installed on first use; throws DeviceError when the build lacks it or no device is there.
@@ -29,6 +31,13 @@ const DeviceRuntime& runtime(Device device);
 DeviceRuntime& runtime_table(DeviceType type);
 // Fills every slot of every backend in this build; called by `runtime`, cheap after the first time.
 void ensure_installed();
+
+// What `Device::best()` is, and why.
+struct Choice {
+  Device device;
+  std::string reason;
+};
+Choice best_device();
 
 // The k-th allocation from now (1 = the next) throws OutOfMemory, once; 0 switches the fault off. For tests.
 void fail_allocation(int64_t k);

@@ -49,6 +49,7 @@ TEST(Device, AMissingGpuSaysWhy) {
   EXPECT_ERROR(release_cached_memory(Device::cuda()), DeviceError, text);
   EXPECT_ERROR(zeros({2}, {.device = Device::cuda()}), DeviceError, text);
   EXPECT_ERROR(zeros({2}).to(Device::cuda()), DeviceError, text);
+  EXPECT_ERROR(zeros({2}).to(Device("cuda:3")), DeviceError, "device: cuda:3 is not available: " + reason);
 }
 
 TEST(Device, ThereIsOneCpu) {

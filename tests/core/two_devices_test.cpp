@@ -6,6 +6,7 @@
 #include "core/kernels/linear.h"
 #include "core/kernels/runtime.h"
 #include "dnn/ops.h"
+#include "dnn/system.h"
 #include "tests/harness/errors.h"
 
 namespace dnn {
@@ -36,8 +37,10 @@ TEST_F(TwoDevices, TheBestOneCanTrainANetwork) {
   kernel::gemm.set(DeviceType::cuda, nullptr);
   kernel::conv2d_forward.set(DeviceType::cuda, kernel::conv2d_forward[Device::cpu()]);
   EXPECT_EQ(Device::best(), Device::cpu());
+  EXPECT_EQ(system_report().why_best, "cuda:0 cannot train a network: no kernel for gemm");
   kernel::gemm.set(DeviceType::cuda, kernel::gemm[Device::cpu()]);
   EXPECT_EQ(Device::best(), gpu);
+  EXPECT_EQ(system_report().why_best, "it is the first usable GPU");
   kernel::gemm.set(DeviceType::cuda, product);
   kernel::conv2d_forward.set(DeviceType::cuda, convolution);
 }

@@ -34,5 +34,8 @@ else()
   endif()
   run(${CMAKE_COMMAND} --install ${BUILT} --prefix ${WORK}/prefix)
   configure_and_build(${consumer} ${WORK} -DCMAKE_PREFIX_PATH=${WORK}/prefix)
+  if(EXISTS ${WORK}/prefix/bin/dnn-doctor) # a tree without examples has none
+    run(${WORK}/prefix/bin/dnn-doctor)
+  endif()
 endif()
 run(${WORK}/consumer)

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "dnn/system.h"
 #include "tests/simt/simt.h"
 
 namespace dnn::simt::test {
@@ -13,6 +14,14 @@ class DeviceSurvey : public ::testing::Test {
  protected:
   void SetUp() override { unsetenv("CUDA_VISIBLE_DEVICES"); }
   void TearDown() override { set_machine({}); }
+  static SystemReport report(const Machine& machine) {
+    set_machine(machine);
+    SystemReport result;
+    cuda::describe(cuda::survey(), result);
+    EXPECT_EQ(result.architectures, "80 90");
+    EXPECT_EQ(result.runtime.version, "13.0");
+    return result;
+  }
   static std::string why(const Machine& machine) {
     set_machine(machine);
     const cuda::Survey survey = cuda::survey();
@@ -49,6 +58,48 @@ TEST_F(DeviceSurvey, UsableDevices) {
   EXPECT_EQ(survey.usable[1].ordinal, 1);
   EXPECT_EQ(survey.usable[1].name, "Emulated GPU");
   EXPECT_EQ(survey.usable[1].major, 9);
+}
+
+TEST_F(DeviceSurvey, TheReportWithoutADriver) {
+  const SystemReport found = report({.driver = 0});
+  EXPECT_EQ(found.driver.version, "");
+  EXPECT_EQ(found.driver.why_missing, "no NVIDIA driver is installed");
+  EXPECT_TRUE(found.gpus.empty());
+  EXPECT_EQ(found.why_no_gpu, "no NVIDIA driver is installed (this libdnn uses CUDA 13.0)");
+}
+
+TEST_F(DeviceSurvey, TheReportOnAnOldDriver) {
+  const SystemReport found = report({.driver = 12020});
+  EXPECT_EQ(found.driver.version, "12.2");
+  EXPECT_EQ(found.driver.why_missing, "");
+  EXPECT_EQ(found.why_no_gpu, "the NVIDIA driver is too old: it supports CUDA 12.2, this libdnn uses CUDA 13.0");
+}
+
+TEST_F(DeviceSurvey, TheReportOnGpus) {
+  const SystemReport found = report({.devices = 2, .driver = 13010, .major = 9, .minor = 0, .memory = 1 << 30});
+  EXPECT_EQ(found.driver.version, "13.1");
+  EXPECT_EQ(found.why_no_gpu, "");
+  ASSERT_EQ(found.gpus.size(), 2u);
+  EXPECT_EQ(found.gpus[1].name, "Emulated GPU");
+  EXPECT_EQ(found.gpus[1].major, 9);
+  EXPECT_EQ(found.gpus[1].memory, 1 << 30);
+  EXPECT_EQ(found.gpus[1].index, 1);
+  EXPECT_EQ(found.gpus[1].why_unusable, "");
+}
+
+TEST_F(DeviceSurvey, TheReportOnAGpuThatWasNotBuiltFor) {
+  const SystemReport found = report({.devices = 1, .major = 7, .minor = 5});
+  ASSERT_EQ(found.gpus.size(), 1u);
+  EXPECT_EQ(found.gpus[0].index, -1);
+  EXPECT_EQ(found.gpus[0].why_unusable, "this libdnn was built for 80 90");
+  EXPECT_NE(found.why_no_gpu, "");
+}
+
+TEST_F(DeviceSurvey, TheReportOfThisProcess) {
+  const SystemReport found = system_report();
+  EXPECT_EQ(found.gpus.size(), 2u);
+  EXPECT_EQ(found.best, Device::cuda());
+  EXPECT_EQ(found.why_best, "it is the first usable GPU");
 }
 
 TEST(Architectures, MachineCodeRunsWithinItsMajorVersion) {

@@ -343,7 +343,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (!usable(device)) return cudaErrorInvalidDevice;
-  return std::strcpy(properties->name, "Emulated GPU"), cudaSuccess;
+  std::strcpy(properties->name, "Emulated GPU");
+  properties->totalGlobalMem = static_cast<size_t>(state().machine.memory);
+  return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {

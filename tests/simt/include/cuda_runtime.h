@@ -142,6 +142,7 @@ enum cudaDeviceAttr {
 
 struct cudaDeviceProp {
   char name[256];
+  size_t totalGlobalMem;
 };
 
 namespace dnn::simt {

@@ -14,5 +14,6 @@
 #include "dnn/precision.h"
 #include "dnn/random.h"
 #include "dnn/state_dict.h"
+#include "dnn/system.h"
 #include "dnn/tensor.h"
 #include "dnn/train.h"
