@@ -96,6 +96,9 @@ Choice best_device() {
                                     std::pair(kernel::conv2d_forward.name(), kernel::conv2d_forward.filled(gpu))}) {
     if (!there) return {Device::cpu(), fmt::format("{} cannot train a network: no kernel for {}", gpu, name)};
   }
+  const auto why_incapable = runtime_table(DeviceType::cuda).why_incapable;
+  if (const std::string why = why_incapable != nullptr ? why_incapable() : ""; !why.empty())
+    return {Device::cpu(), fmt::format("{} cannot train a network: {}", gpu, why)};
   return {gpu, "it is the first usable GPU"};
 }
 

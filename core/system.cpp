@@ -31,6 +31,8 @@ std::string SystemReport::str() const {
   line("GPU kernels", architectures.empty() ? "none: " + runtime.why_missing : "for " + architectures);
   line("CUDA driver", text_of(driver));
   line("CUDA runtime", text_of(runtime));
+  line("cuDNN", text_of(cudnn));
+  line("cuBLASLt", text_of(cublaslt));
   if (gpus.empty()) line("GPU", "none: " + why_no_gpu);
   for (const GpuInfo& gpu : gpus) line("GPU", text_of(gpu));
   line("default device", fmt::format("{}: {}", best, why_best));
@@ -42,7 +44,8 @@ SystemReport system_report() {
   SystemReport report;
   report.version = DNN_VERSION;
   report.why_no_gpu = why_unavailable(DeviceType::cuda);
-  for (LibraryInfo* library : {&report.driver, &report.runtime}) library->why_missing = report.why_no_gpu;
+  for (LibraryInfo* library : {&report.driver, &report.runtime, &report.cudnn, &report.cublaslt})
+    library->why_missing = report.why_no_gpu;
   for (const DeviceType type : {DeviceType::cpu, DeviceType::cuda}) {
     if (const auto describe = detail::runtime_table(type).describe; describe != nullptr) describe(report);
   }

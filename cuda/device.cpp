@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "cuda/library.h"
+#include "dnn/error.h"
 #include "dnn/system.h"
 
 namespace dnn::cuda {
@@ -65,6 +67,19 @@ Survey ask() {
   return result;
 }
 
+// `function` gives the version as one number, 91900 for 9.19.0.
+LibraryInfo describe(Library& library, const char* function) {
+  LibraryInfo info{.version = "", .why_missing = library.why_missing()};
+  if (!info.why_missing.empty()) return info;
+  try {
+    const size_t version = library.symbol<size_t (*)()>(function)();
+    info.version = fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+  } catch (const BackendError& error) {
+    info.why_missing = error.what();
+  }
+  return info;
+}
+
 }  // namespace
 
 Survey survey() noexcept {
@@ -89,6 +104,8 @@ void describe(const Survey& survey, SystemReport& report) {
   } else {
     report.driver.version = version_text(survey.driver);
   }
+  report.cudnn = describe(cudnn, "cudnnGetVersion");
+  report.cublaslt = describe(cublaslt, "cublasLtGetVersion");
   report.gpus.clear();
   const auto add = [&](const DeviceInfo& info, int index, const std::string& why) {
     report.gpus.push_back({.name = info.name,

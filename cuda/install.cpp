@@ -4,6 +4,7 @@
 #include "cuda/context.h"
 #include "cuda/device.h"
 #include "cuda/kernels.h"
+#include "cuda/library.h"
 
 namespace dnn::cuda {
 
@@ -38,6 +39,9 @@ void install_runtime() {
   table.memory_stats = [](int index) { return Context::of(index).memory().stats(); };
   table.reset_peak = [](int index) { Context::of(index).memory().reset_peak(); };
   table.release_cached = [](int index) { Context::of(index).memory().release_cached(); };
+  table.why_incapable = [] {
+    return cudnn.why_missing() + (cudnn.why_missing().empty() ? cublaslt.why_missing() : "");
+  };
   table.describe = [](SystemReport& report) { describe(devices(), report); };
 }
 

@@ -22,6 +22,8 @@ struct DeviceRuntime {
   MemoryStats (*memory_stats)(int index) = nullptr;
   void (*reset_peak)(int index) = nullptr;
   void (*release_cached)(int index) = nullptr;
+  std::string (*why_incapable)() =
+      nullptr;  // what its kernels miss to train a network; empty for nothing; never throws
   void (*describe)(SystemReport& report) = nullptr;  // adds what the backend knows of itself and its devices
 };
 

@@ -21,11 +21,16 @@ TEST(SystemReport, KnowsItsOwnLibrary) {
   EXPECT_NE(report.architectures, "");
   EXPECT_THAT(report.runtime.version, MatchesRegex("[0-9]+\\.[0-9]+"));
   EXPECT_EQ(report.runtime.why_missing, "");
+  for (const LibraryInfo& library : {report.cudnn, report.cublaslt}) {
+    EXPECT_EQ(library.version.empty(), !library.why_missing.empty());
+    if (!library.version.empty()) EXPECT_THAT(library.version, MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+  }
 #else
   EXPECT_EQ(report.architectures, "");
   EXPECT_EQ(report.runtime.version, "");
   EXPECT_EQ(report.runtime.why_missing, "this libdnn was built without CUDA");
-  EXPECT_EQ(report.driver.why_missing, "this libdnn was built without CUDA");
+  for (const LibraryInfo& library : {report.driver, report.cudnn, report.cublaslt})
+    EXPECT_EQ(library.why_missing, "this libdnn was built without CUDA");
 #endif
 }
 
@@ -51,6 +56,8 @@ TEST(SystemReport, ItsTextHasALineForEachEntry) {
   report.architectures = "80 90";
   report.driver.version = "13.1";
   report.runtime.version = "13.0";
+  report.cudnn.version = "9.19.0";
+  report.cublaslt.why_missing = "libcublasLt.so.13: no such file";
   report.gpus = {{.name = "NVIDIA H200", .major = 9, .memory = int64_t{141} << 30, .index = 0},
                  {.name = "Tesla K80", .major = 3, .minor = 7, .memory = int64_t{23} << 29, .why_unusable = "too old"}};
   report.best = Device::cuda();
@@ -62,6 +69,8 @@ TEST(SystemReport, ItsTextHasALineForEachEntry) {
             "GPU kernels     for 80 90\n"
             "CUDA driver     13.1\n"
             "CUDA runtime    13.0\n"
+            "cuDNN           9.19.0\n"
+            "cuBLASLt        none: libcublasLt.so.13: no such file\n"
             "GPU             cuda:0: NVIDIA H200, compute capability 9.0, 141.0 GiB\n"
             "GPU             Tesla K80, compute capability 3.7, 11.5 GiB, not usable: too old\n"
             "default device  cuda:0: it is the first usable GPU\n");

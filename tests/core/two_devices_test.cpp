@@ -41,6 +41,9 @@ TEST_F(TwoDevices, TheBestOneCanTrainANetwork) {
   kernel::gemm.set(DeviceType::cuda, kernel::gemm[Device::cpu()]);
   EXPECT_EQ(Device::best(), gpu);
   EXPECT_EQ(system_report().why_best, "it is the first usable GPU");
+  detail::runtime_table(DeviceType::cuda).why_incapable = [] { return std::string("no libcudnn.so.9"); };
+  EXPECT_EQ(Device::best(), Device::cpu());
+  EXPECT_EQ(system_report().why_best, "cuda:0 cannot train a network: no libcudnn.so.9");
   kernel::gemm.set(DeviceType::cuda, product);
   kernel::conv2d_forward.set(DeviceType::cuda, convolution);
 }

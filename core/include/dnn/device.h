@@ -23,7 +23,7 @@ class Device {
   static constexpr Device cpu() { return {DeviceType::cpu}; }
   /// The GPU of that index; whether it exists is checked when a tensor is made there.
   static constexpr Device cuda(int index = 0) { return {DeviceType::cuda, index}; }
-  /// The first GPU when there is one and this build has the kernels to train a network on it, else the CPU.
+  /// The first GPU when there is one with all that training a network needs, else the CPU; see `system_report`.
   static Device best();
 
   constexpr DeviceType type() const { return type_; }

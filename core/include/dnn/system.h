@@ -39,6 +39,8 @@ struct SystemReport {
   std::string architectures;  ///< What the GPU kernels were compiled for, as CMake lists it; empty without CUDA.
   LibraryInfo driver;         ///< The NVIDIA driver, with the CUDA version that it supports.
   LibraryInfo runtime;        ///< The CUDA runtime inside of libdnn.
+  LibraryInfo cudnn;          ///< NVIDIA's library for convolution and recurrent layers.
+  LibraryInfo cublaslt;       ///< NVIDIA's library for matrix products.
   std::vector<GpuInfo> gpus;  ///< All GPUs, usable or not.
   std::string why_no_gpu;     ///< Why none of them can be used; empty when one can.
   Device best;                ///< `Device::best()`,
