@@ -5,6 +5,7 @@
 #include "cuda/device.h"
 #include "cuda/kernels.h"
 #include "cuda/library.h"
+#include "cuda/rnn.h"
 
 namespace dnn::cuda {
 
@@ -95,6 +96,9 @@ void install() {
   fill_slot(kernel::avg_pool2d_backward, avg_pool2d_backward);
   fill_slot(kernel::interpolate_forward, interpolate_forward);
   fill_slot(kernel::interpolate_backward, interpolate_backward);
+  fill_slot(kernel::recurrent_reserve, recurrent_reserve);
+  fill_slot(kernel::recurrent_forward, recurrent_forward);
+  fill_slot(kernel::recurrent_backward, recurrent_backward);
   fill_slot(kernel::sgd_update, sgd_update);
   fill_slot(kernel::adam_update, adam_update);
   fill_slot(kernel::rmsprop_update, rmsprop_update);

@@ -27,9 +27,6 @@ const std::map<std::string, std::string> without_cuda{
     {"conv2d_backward_weight", "convolution comes with cuDNN"},
     {"gemm", "products come with cuBLASLt"},
     {"gemm_batched", "products come with cuBLASLt"},
-    {"recurrent_backward", "recurrent layers come with cuDNN"},
-    {"recurrent_forward", "recurrent layers come with cuDNN"},
-    {"recurrent_reserve", "recurrent layers come with cuDNN"},
 };
 
 std::set<std::string> empty_slots(Device device) {

@@ -46,8 +46,7 @@ void setup() {
   detail::ensure_installed();
   cuda::Context::of(0).memory().set_caching(false);
   use_cpu_kernels<kernel::conv2d_forward, kernel::conv2d_fused, kernel::conv2d_backward_data,
-                  kernel::conv2d_backward_weight, kernel::gemm, kernel::gemm_batched, kernel::linear_fused,
-                  kernel::recurrent_reserve, kernel::recurrent_forward, kernel::recurrent_backward>();
+                  kernel::conv2d_backward_weight, kernel::gemm, kernel::gemm_batched, kernel::linear_fused>();
   detail::runtime_table(DeviceType::cuda).why_incapable = nullptr;  // cuDNN and cuBLASLt are not needed here
   // The layout that cuDNN is fastest in, so that the kernels between convolutions meet it too.
   kernel::conv2d_layout.set(
