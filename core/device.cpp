@@ -60,6 +60,7 @@ std::string why_unavailable(DeviceType type) {
 }
 
 void synchronize(Device device) { detail::runtime(device).synchronize(device.index()); }
+int64_t host_waits(Device device) { return detail::runtime(device).host_waits(device.index()); }
 MemoryStats memory_stats(Device device) { return detail::runtime(device).memory_stats(device.index()); }
 void reset_peak_memory(Device device) { detail::runtime(device).reset_peak(device.index()); }
 void release_cached_memory(Device device) { detail::runtime(device).release_cached(device.index()); }
@@ -104,11 +105,22 @@ Choice best_device() {
 
 void fail_allocation(int64_t k) { allocations_until_fault = k; }
 
-Storage::Storage(int64_t size, Device where) : bytes(size), device(where) {
+Storage::Storage(int64_t size, Device where, const void* host) : bytes(size), device(where) {
   const DeviceRuntime& table = runtime(where);
   if (allocations_until_fault.load(std::memory_order_relaxed) > 0 && --allocations_until_fault == 0)
     throw OutOfMemory(fmt::format("allocator: {} bytes on {} refused by fail_allocation", size, where));
+  if (host != nullptr && table.upload != nullptr) {
+    data = table.upload(host, size, where.index());
+    return;
+  }
   data = table.allocate(size, where.index());
+  if (host == nullptr) return;
+  try {
+    table.copy(data, where, host, Device::cpu(), size);
+  } catch (...) {
+    table.release(data, size, where.index());
+    throw;
+  }
 }
 
 Storage::~Storage() {

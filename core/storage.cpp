@@ -75,13 +75,13 @@ void* raw(const Tensor& t) {
 
 void bump_version(const Tensor& t) { ++Access::impl(t).storage->version; }
 
-Tensor allocate(const Shape& shape, DType dtype, Device device) {
+Tensor allocate(const Shape& shape, DType dtype, Device device, const void* host) {
   const int64_t count = shape.numel();
   int64_t bytes = 0;
   if (__builtin_mul_overflow(count, static_cast<int64_t>(size_of(dtype)), &bytes))
     throw ShapeError(fmt::format("empty: {} elements of {} exceed 64 bits of bytes (shape {})", count, dtype, shape));
   auto impl = std::make_shared<TensorImpl>();
-  impl->storage = std::make_shared<Storage>(bytes, device);
+  impl->storage = std::make_shared<Storage>(bytes, device, host);
   impl->shape = shape;
   impl->strides = contiguous_strides(shape);
   impl->numel = count;

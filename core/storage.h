@@ -1,8 +1,8 @@
 // What a Tensor handle points at: a storage (bytes on a device, with a layout) seen through shape, strides and offset.
 //
-// Layout is a field of the storage. A storage that is not `plain` holds exactly one float32 activation [n, c, h, w], and
-// every tensor over it is the whole of it in row-major order. Kernels that know the layout read `raw`; everybody else
-// goes through `Tensor::data`, a view or a copy, which first turn the storage plain in place.
+// Layout is a field of the storage. A storage that is not `plain` holds exactly one float32 activation [n, c, h, w],
+// and every tensor over it is the whole of it in row-major order. Kernels that know the layout read `raw`; everybody
+// else goes through `Tensor::data`, a view or a copy, which first turn the storage plain in place.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,8 @@ enum class Layout : uint8_t {
 };
 
 struct Storage {
-  Storage(int64_t bytes, Device device);  // throws OutOfMemory, DeviceError
+  // Uninitialised, or with the bytes at `host`, memory of the CPU; throws OutOfMemory, DeviceError.
+  Storage(int64_t bytes, Device device, const void* host = nullptr);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -75,8 +76,8 @@ void* raw(const Tensor& t);
 // Notes an in-place change.
 void bump_version(const Tensor& t);
 
-// Fresh uninitialised tensor.
-Tensor allocate(const Shape& shape, DType dtype, Device device);
+// Fresh tensor, uninitialised or with the elements at `host`, memory of the CPU.
+Tensor allocate(const Shape& shape, DType dtype, Device device, const void* host = nullptr);
 // Fresh uninitialised tensor like `t`; takes over its layout, for operations that hand the layout on.
 Tensor allocate_like(const Tensor& t);
 

@@ -74,10 +74,14 @@ Tensor Tensor::to(Device target) const {
     throw DeviceError(fmt::format("to: no copy from {} to {}, expected the CPU on one side", device(), target));
   const Tensor source = contiguous();
   detail::make_plain(source);
-  Tensor result = detail::allocate(shape(), dtype(), target);
-  const Device active = target.is_cpu() ? device() : target;
-  detail::runtime(active).copy(detail::raw(result), target, detail::raw(source), device(),
-                               numel() * static_cast<int64_t>(size_of(dtype())));
+  Tensor result;
+  if (target.is_cpu()) {
+    result = detail::allocate(shape(), dtype(), target);
+    detail::runtime(device()).copy(detail::raw(result), target, detail::raw(source), device(),
+                                   numel() * static_cast<int64_t>(size_of(dtype())));
+  } else {
+    result = detail::allocate(shape(), dtype(), target, detail::raw(source));
+  }
   detail::record("to", result, {*this}, [home = device()](Backward& b) { b.set(0, b.grad().to(home)); });
   return result;
 }

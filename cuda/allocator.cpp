@@ -1,13 +1,14 @@
 // Best fit with splitting and joining.
 #include "cuda/allocator.h"
 
-#include <cuda_runtime.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
+#include "cuda/check.h"
 #include "dnn/error.h"
 
 namespace dnn::cuda {
@@ -22,35 +23,70 @@ int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step
 
 }  // namespace
 
-Allocator::Allocator(int index) : index_(index) {
+Allocator::Allocator(int index, cudaStream_t stream) : index_(index), stream_(stream) {
   const char* no_cache = std::getenv("DNN_CUDA_NO_CACHE");
   caching_ = no_cache == nullptr || std::string_view(no_cache) != "1";
+  // `release` must not need host memory for them.
+  kept_.reserve(kept_limit + 1);
+  events_.reserve(kept_limit + 1);
 }
 
 void* Allocator::allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
   const std::lock_guard lock(mutex_);
+  return take(bytes)->data;
+}
+
+void* Allocator::allocate_for_upload(int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  const std::lock_guard lock(mutex_);
+  Block* block = take(bytes);
+  block->upload = block->cached;
+  return block->data;
+}
+
+Allocator::Block* Allocator::take(int64_t bytes) {
   if (bytes < 0 || bytes > INT64_MAX - segment_size) throw_out_of_memory(bytes);
   const int64_t size = caching_ ? round_up(bytes, granularity) : bytes;
   const bool small = size <= small_limit;
   Block* block = caching_ ? take_free(size, small) : nullptr;
+  if (block == nullptr) block = take_segment(size, small);
   if (block == nullptr) {
-    const int64_t segment = !caching_ ? size : small ? segment_size : round_up(size, segment_size);
-    auto fresh = std::make_unique<Block>();
-    fresh->data = ask_driver(segment, bytes);
-    fresh->size = segment;
-    fresh->small = small;
-    fresh->cached = caching_;
-    block = fresh.get();
-    blocks_.emplace(block->data, std::move(fresh));
-    stats_.reserved += segment;
+    while (!kept_.empty()) let_go(kept_.begin());
+    block = caching_ ? take_free(size, small) : nullptr;
   }
+  if (block == nullptr) {
+    give_back_segments();
+    block = take_segment(size, small);
+  }
+  if (block == nullptr) throw_out_of_memory(bytes);
   if (block->cached) split(block, size);
   block->used = true;
   block->requested = bytes;
   stats_.in_use += bytes;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
-  return block->data;
+  return block;
+}
+
+// Null when the driver has no such memory.
+Allocator::Block* Allocator::take_segment(int64_t size, bool small) {
+  auto fresh = std::make_unique<Block>();
+  fresh->size = !caching_ ? size : small ? segment_size : round_up(size, segment_size);
+  fresh->small = small;
+  fresh->cached = caching_;
+  void* data = nullptr;
+  ++stats_.system_requests;
+  const cudaError_t error = cudaMalloc(&data, static_cast<size_t>(fresh->size));
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // the refusal is handled here, later calls shall not see it
+    return nullptr;
+  }
+  DNN_CUDA_CHECK(error);
+  fresh->data = static_cast<char*>(data);
+  Block* block = fresh.get();
+  blocks_.emplace(block->data, std::move(fresh));
+  stats_.reserved += block->size;
+  return block;
 }
 
 void Allocator::release(void* data) noexcept {
@@ -59,11 +95,11 @@ void Allocator::release(void* data) noexcept {
   const auto found = blocks_.find(data);
   if (found == blocks_.end() || !found->second->used) return;
   Block* block = found->second.get();
-  stats_.in_use -= block->requested;
-  block->used = false;
+  stats_.in_use -= std::exchange(block->requested, 0);
+  if (block->upload && keep(block)) return;
+  block->upload = false;
   if (block->cached) {
-    block = join(block);
-    free_[block->small].insert(block);
+    put_free(block);
   } else {
     stats_.reserved -= block->size;
     cudaFree(block->data);
@@ -73,6 +109,7 @@ void Allocator::release(void* data) noexcept {
 
 void Allocator::release_cached() noexcept {
   const std::lock_guard lock(mutex_);
+  while (!kept_.empty()) let_go(kept_.begin());
   give_back_segments();
 }
 
@@ -89,18 +126,68 @@ void Allocator::reset_peak() {
 void Allocator::set_caching(bool caching) {
   const std::lock_guard lock(mutex_);
   caching_ = caching;
+  while (!caching && !kept_.empty()) let_go(kept_.begin());
 }
 
-char* Allocator::ask_driver(int64_t size, int64_t requested) {
-  void* data = nullptr;
-  ++stats_.system_requests;
-  if (cudaMalloc(&data, static_cast<size_t>(size)) == cudaSuccess) return static_cast<char*>(data);
-  cudaGetLastError();  // the refusal is handled here, later calls shall not see it
-  give_back_segments();
-  ++stats_.system_requests;
-  if (cudaMalloc(&data, static_cast<size_t>(size)) == cudaSuccess) return static_cast<char*>(data);
-  cudaGetLastError();
-  throw_out_of_memory(requested);
+// ---- blocks of uploads ----------------------------------------------------------------------------------------------
+
+void* Allocator::take_for_upload(int64_t bytes, cudaStream_t copies) {
+  const std::lock_guard lock(mutex_);
+  const auto fits = [&](const Kept& kept) { return kept.block->size >= bytes && kept.block->size / 2 <= bytes; };
+  const auto oldest = std::find_if(kept_.begin(), kept_.end(), fits);
+  if (oldest == kept_.end()) return nullptr;
+  const cudaError_t state = cudaEventQuery(oldest->last_use);
+  if (state == cudaErrorNotReady) {
+    if (std::count_if(oldest, kept_.end(), fits) < static_cast<std::ptrdiff_t>(kept_of_a_size)) return nullptr;
+    DNN_CUDA_CHECK(cudaStreamWaitEvent(copies, oldest->last_use));
+  } else {
+    DNN_CUDA_CHECK(state);
+  }
+  Block* block = oldest->block;
+  events_.push_back(oldest->last_use);
+  kept_.erase(oldest);
+  block->requested = bytes;
+  stats_.in_use += bytes;
+  stats_.peak = std::max(stats_.peak, stats_.in_use);
+  return block->data;
+}
+
+// False when the block should be free like any other.
+bool Allocator::keep(Block* block) noexcept {
+  cudaEvent_t event = nullptr;
+  if (!events_.empty()) {
+    event = events_.back();
+    events_.pop_back();
+  } else if (cudaEventCreateWithFlags(&event, cudaEventDisableTiming) != cudaSuccess) {
+    return false;
+  }
+  if (cudaEventRecord(event, stream_) != cudaSuccess) {
+    events_.push_back(event);
+    return false;
+  }
+  kept_.push_back({block, event});
+  const auto alike = [&](const Kept& kept) { return kept.block->size == block->size; };
+  if (std::count_if(kept_.begin(), kept_.end(), alike) > static_cast<std::ptrdiff_t>(kept_of_a_size))
+    let_go(std::find_if(kept_.begin(), kept_.end(), alike));
+  if (kept_.size() > kept_limit) let_go(kept_.begin());
+  return true;
+}
+
+// Makes a kept block free like any other: its last upload and all uses of that are behind it on the stream.
+void Allocator::let_go(std::vector<Kept>::iterator kept) {
+  Block* block = kept->block;
+  events_.push_back(kept->last_use);
+  kept_.erase(kept);
+  block->upload = false;
+  put_free(block);
+}
+
+// ---- free blocks ----------------------------------------------------------------------------------------------------
+
+void Allocator::put_free(Block* block) {
+  block->used = false;
+  block = join(block);
+  free_[block->small].insert(block);
 }
 
 void Allocator::throw_out_of_memory(int64_t bytes) const {

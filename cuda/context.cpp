@@ -20,6 +20,15 @@ namespace {
 
 constexpr LabelFault no_fault = ~LabelFault{0};
 
+std::mutex contexts_mutex;
+std::array<std::atomic<Context*>, 128> contexts;
+
+cudaStream_t make_stream() {
+  cudaStream_t stream = nullptr;
+  DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  return stream;
+}
+
 std::string readable_name(const void* kernel) {
   const char* mangled = nullptr;
   if (cudaFuncGetName(&mangled, kernel) != cudaSuccess || mangled == nullptr) return "a kernel";
@@ -32,18 +41,8 @@ std::string readable_name(const void* kernel) {
 
 }  // namespace
 
-void check(cudaError_t status, const char* expression, const char* file, int line) {
-  if (status == cudaSuccess) return;
-  const std::string_view path = file;
-  const size_t folder = path.rfind("cuda/");
-  throw BackendError(fmt::format("cuda: {} failed, expected success ({}: {}; {}:{})", expression,
-                                 cudaGetErrorName(status), cudaGetErrorString(status),
-                                 folder == std::string_view::npos ? path : path.substr(folder), line));
-}
-
 Context& Context::of(int index) {
-  static std::mutex mutex;
-  static std::array<std::atomic<Context*>, 128> contexts;
+  check_alive();
   const auto& usable = devices().usable;
   const auto i = static_cast<size_t>(index);
   if (index < 0 || i >= std::min(usable.size(), contexts.size()))
@@ -51,11 +50,15 @@ Context& Context::of(int index) {
   DNN_CUDA_CHECK(cudaSetDevice(usable[i].ordinal));
   Context* context = contexts[i].load(std::memory_order_acquire);
   if (context == nullptr) {
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(contexts_mutex);
     context = contexts[i].load(std::memory_order_acquire);
     if (context == nullptr) contexts[i].store(context = new Context(index), std::memory_order_release);
   }
   return *context;
+}
+
+Context* Context::existing(int index) noexcept {
+  return contexts[static_cast<size_t>(index)].load(std::memory_order_acquire);
 }
 
 Context& Context::of(const Tensor& tensor) { return of(tensor.device().index()); }
@@ -69,17 +72,11 @@ Context& Context::current() {
 }
 
 Context::Context(int index)
-    : index_(index),
-      stream_([] {
-        cudaStream_t stream = nullptr;
-        DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-        return stream;
-      }()),
-      memory_(index),
-      staging_(stream_) {
+    : index_(index), stream_(make_stream()), copy_stream_(make_stream()), memory_(index, stream_) {
   const int ordinal = devices().usable[static_cast<size_t>(index)].ordinal;
   DNN_CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, ordinal));
   DNN_CUDA_CHECK(cudaEventCreateWithFlags(&peer_event_, cudaEventDisableTiming));
+  DNN_CUDA_CHECK(cudaEventCreateWithFlags(&uploaded_, cudaEventDisableTiming));
   void* data = nullptr;
   DNN_CUDA_CHECK(cudaMalloc(&data, status_bytes));
   status_ = static_cast<LabelFault*>(data);
@@ -99,7 +96,32 @@ Grid Context::grid(int64_t items, int threads) const {
 
 // ---- copies and waits -----------------------------------------------------------------------------------------------
 
-void Context::to_device(void* to, const void* from, int64_t bytes) { waits_ += staging_.to_device(to, from, bytes); }
+void* Context::upload(const void* from, int64_t bytes) {
+  const bool large = bytes >= upload_bytes;
+  void* data = large ? memory_.take_for_upload(bytes, copy_stream_) : nullptr;
+  const bool overlaps = data != nullptr;
+  if (!overlaps) data = large ? memory_.allocate_for_upload(bytes) : memory_.allocate(bytes);
+  try {
+    if (!overlaps) {
+      to_device(data, from, bytes);
+      return data;
+    }
+    const std::lock_guard lock(upload_mutex_);
+    waits_ += staging_.to_device(data, from, bytes, copy_stream_);
+    DNN_CUDA_CHECK(cudaEventRecord(uploaded_, copy_stream_));
+    DNN_CUDA_CHECK(cudaStreamWaitEvent(stream_, uploaded_));
+    return data;
+  } catch (...) {
+    // Whoever gets the memory next must come after what is already on its way.
+    if (overlaps && cudaEventRecord(uploaded_, copy_stream_) == cudaSuccess) cudaStreamWaitEvent(stream_, uploaded_);
+    memory_.release(data);
+    throw;
+  }
+}
+
+void Context::to_device(void* to, const void* from, int64_t bytes) {
+  waits_ += staging_.to_device(to, from, bytes, stream_);
+}
 
 void Context::copy(void* to, const void* from, int64_t bytes) {
   DNN_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, stream_));
@@ -108,7 +130,7 @@ void Context::copy(void* to, const void* from, int64_t bytes) {
 void Context::to_host(void* to, const void* from, int64_t bytes) {
   ++waits_;
   fetch_status();
-  staging_.to_host(to, from, bytes);
+  staging_.to_host(to, from, bytes, stream_);
   check_status();
 }
 
@@ -138,10 +160,13 @@ void Context::wait() {
 void Context::launched(const void* kernel, cudaError_t error) {
   ++launches_;
   if (error == cudaSuccess && sync_launch_) error = cudaStreamSynchronize(stream_);
-  if (error != cudaSuccess)
-    throw BackendError(fmt::format("cuda: {} failed, expected success ({}: {})", readable_name(kernel),
-                                   cudaGetErrorName(error), cudaGetErrorString(error)));
+  if (error != cudaSuccess) throw_failure(error, readable_name(kernel));
   if (sync_launch_) wait();
+}
+
+void Context::release_cached() {
+  memory_.release_cached();
+  staging_.release_large();
 }
 
 // ---- the status block -----------------------------------------------------------------------------------------------

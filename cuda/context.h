@@ -1,7 +1,9 @@
 // One context per GPU: its stream, its memory, its way to and from the host, and the errors that kernels find.
 //
 // A context is made on first use and never destroyed, since tensors in static storage may outlive everything else. All
-// work goes to the context's own stream. The host waits in two places only, `wait` and `to_host`, and both are counted.
+// work goes to the context's own stream, except for uploads of whole tensors, which overlap with it on a stream of
+// copies; events keep both in order. The host waits in two places only, `wait` and `to_host`, and in an upload when it
+// is several batches ahead of the device; all are counted.
 //
 // Kernels that find a bad label write it into a slot of the status block in device memory; the next wait copies the
 // block along, and throws the first of the errors.
@@ -42,6 +44,8 @@ class Context {
   // The context of a usable device, which becomes the calling thread's current one. Throws BackendError.
   static Context& of(int index);
   static Context& of(const Tensor& tensor);
+  // The same without a look at the GPU, null when it has not been made: for what must never throw.
+  static Context* existing(int index) noexcept;
   // The context of the calling thread's current device.
   static Context& current();
 
@@ -52,11 +56,14 @@ class Context {
   Grid grid(int64_t items, int threads = 256) const;
   int multiprocessors() const { return multiprocessors_; }
 
+  // Memory with those bytes of the host in it; from `upload_bytes` on they arrive while earlier work still computes.
+  void* upload(const void* from, int64_t bytes);
   void to_device(void* to, const void* from, int64_t bytes);
   void to_host(void* to, const void* from, int64_t bytes);  // waits; throws IndexError for a label or index found bad
   void copy(void* to, const void* from, int64_t bytes);     // within the device
   void copy_from(Context& source, void* to, const void* from, int64_t bytes);  // from another GPU
   void wait();  // until all work is done; throws IndexError for a label or index found bad
+  void release_cached();
 
   // Called by `launch` after each launch.
   void launched(const void* kernel, cudaError_t error);
@@ -72,6 +79,8 @@ class Context {
     int64_t waits = 0;
   };
   Counters counters() const { return {launches_, waits_}; }
+  // The size from which an upload takes the stream of copies.
+  static constexpr int64_t upload_bytes = int64_t{1} << 16;
   // Wait after each launch, so that an error names its kernel; DNN_SYNC_LAUNCH=1 sets it from the start.
   void set_sync_launch(bool sync) { sync_launch_ = sync; }
 
@@ -97,6 +106,7 @@ class Context {
 
   const int index_;
   cudaStream_t stream_ = nullptr;
+  cudaStream_t copy_stream_ = nullptr;
   cudaEvent_t peer_event_ = nullptr;
   int multiprocessors_ = 1;
   Allocator memory_;
@@ -104,6 +114,9 @@ class Context {
   std::atomic<int64_t> launches_{0};
   std::atomic<int64_t> waits_{0};
   std::atomic<bool> sync_launch_{false};
+
+  std::mutex upload_mutex_;
+  cudaEvent_t uploaded_ = nullptr;
 
   std::mutex status_mutex_;
   LabelFault* status_ = nullptr;       // in device memory

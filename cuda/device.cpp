@@ -91,8 +91,8 @@ Survey survey() noexcept {
 }
 
 const Survey& devices() noexcept {
-  static const Survey found = survey();
-  return found;
+  static const auto* found = new Survey(survey());  // tensors in static storage may outlive everything else
+  return *found;
 }
 
 void describe(const Survey& survey, SystemReport& report) {

@@ -21,12 +21,7 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
 }
 
 void release(void* data, int64_t, int index) noexcept {
-  if (data == nullptr) return;
-  try {
-    Context::of(index).memory().release(data);
-  } catch (...) {
-    // A lost device: the driver takes its memory back.
-  }
+  if (Context* context = Context::existing(index)) context->memory().release(data);
 }
 
 void install_runtime() {
@@ -35,11 +30,13 @@ void install_runtime() {
   table.why_unavailable = [] { return devices().why; };
   table.allocate = [](int64_t bytes, int index) { return Context::of(index).memory().allocate(bytes); };
   table.release = release;
+  table.upload = [](const void* from, int64_t bytes, int index) { return Context::of(index).upload(from, bytes); };
   table.copy = copy_bytes;
   table.synchronize = [](int index) { Context::of(index).wait(); };
+  table.host_waits = [](int index) { return Context::of(index).counters().waits; };
   table.memory_stats = [](int index) { return Context::of(index).memory().stats(); };
   table.reset_peak = [](int index) { Context::of(index).memory().reset_peak(); };
-  table.release_cached = [](int index) { Context::of(index).memory().release_cached(); };
+  table.release_cached = [](int index) { Context::of(index).release_cached(); };
   table.why_incapable = [] {
     return cudnn.why_missing() + (cudnn.why_missing().empty() ? cublaslt.why_missing() : "");
   };

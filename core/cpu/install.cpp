@@ -49,6 +49,7 @@ void install_runtime() {
     if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
   };
   table.synchronize = [](int) {};
+  table.host_waits = [](int) { return int64_t{0}; };
   table.memory_stats = [](int) { return allocator().stats(); };
   table.reset_peak = [](int) { allocator().reset_peak(); };
   table.release_cached = release_all_cached;

@@ -15,10 +15,14 @@ struct DeviceRuntime {
   std::string (*why_unavailable)() = nullptr;             // empty when device_count() > 0; never throws
   void* (*allocate)(int64_t bytes, int index) = nullptr;  // aligned to 64 bytes or more; throws OutOfMemory
   void (*release)(void* data, int64_t bytes, int index) noexcept = nullptr;
+  // Allocates memory and fills it with bytes of the host, which may arrive while earlier work still computes. Null
+  // where that gains nothing: then `allocate` and `copy` do.
+  void* (*upload)(const void* from, int64_t bytes, int index) = nullptr;
   // Copies bytes in stream order; at least one side is this device, the other this device or the host. With the host as
   // destination the call waits until the bytes are there.
   void (*copy)(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) = nullptr;
   void (*synchronize)(int index) = nullptr;
+  int64_t (*host_waits)(int index) = nullptr;
   MemoryStats (*memory_stats)(int index) = nullptr;
   void (*reset_peak)(int index) = nullptr;
   void (*release_cached)(int index) = nullptr;

@@ -121,6 +121,7 @@ void wrap() {
   state().originals[static_cast<size_t>(type)] = table;
   table.allocate = allocate<type>;
   table.release = release<type>;
+  table.upload = nullptr;  // it would allocate by itself
 }
 
 }  // namespace

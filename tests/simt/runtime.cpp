@@ -1,16 +1,21 @@
 // The CUDA runtime calls of the emulator: devices, memory with guard bands, streams, events, errors.
 //
 // A stream is a queue. Work runs when somebody waits or asks (or at once under HostAccess), never when it is given, so
-// that host code which reads or frees too early is caught. Device memory is filled with 0xff when handed out and lies
-// between guard bands, checked after each kernel and on release. A failure stays pending until a call reports it.
+// that host code which reads or frees too early is caught. Streams know each other by events alone: a stream that
+// should wait for another one and does not gets wrong data, in one order of the streams or the other (`Streams`).
+// Device memory is filled with 0xff when handed out and lies between guard bands, checked after each kernel and on
+// release. A failure stays pending until a call reports it.
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <mutex>
+#include <random>
 #include <vector>
 
 #include "cuda_runtime.h"
@@ -29,8 +34,16 @@ struct Event {
   uint64_t completed = 0;  // the last of them that a stream has reached
 };
 
+struct Work {
+  std::string name;  // empty for events
+  std::function<void()> run;
+  Event* awaited = nullptr;  // runs when the event has reached that recording,
+  uint64_t recording = 0;
+  Stream* source = nullptr;  // which was given to that stream
+};
+
 struct Stream {
-  std::deque<std::function<void()>> work;
+  std::deque<Work> work;
 };
 
 cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, unsigned blocks, unsigned threads,
@@ -52,14 +65,19 @@ struct Runtime {
   Machine machine;
   Order order = Order::forward;
   uint64_t seed = 1;
+  Streams order_of_streams = Streams::lazy;
+  std::mt19937_64 random;  // for it
   Counters counters;
   std::set<std::string> executed;
   std::map<unsigned char*, Block> blocks;
-  int64_t memory_in_use = 0;
-  std::set<Stream*> streams;
-  std::string pending;  // a failure that no call has reported yet
-  std::string failure;  // the last one, for cudaGetErrorString
+  int64_t memory_in_use = 0, pinned_in_use = 0;
+  std::vector<Stream*> streams;  // in the order of their first work
+  std::string pending;           // a failure that no call has reported yet
+  std::string failure;           // the last one, for cudaGetErrorString
   int host_access = 0;
+  bool lost = false;
+  bool tracing = false;
+  std::vector<std::string> trace;
 };
 
 Runtime& state() {
@@ -75,9 +93,10 @@ void note_failure(const std::string& what) {
 }
 
 cudaError_t report_failure() {
+  if (state().lost) return cudaErrorIllegalAddress;
   if (state().pending.empty()) return cudaSuccess;
   state().pending.clear();
-  return cudaErrorLaunchFailure;
+  return cudaErrorUnknown;
 }
 
 // ---- memory ---------------------------------------------------------------------------------------------------------
@@ -132,7 +151,8 @@ cudaError_t give_memory(void* data, bool pinned) {
   check_bands("found on release");
   const auto found = state().blocks.find(static_cast<unsigned char*>(data));
   if (found == state().blocks.end() || found->second.pinned != pinned) return cudaErrorInvalidValue;
-  if (!pinned) state().memory_in_use -= static_cast<int64_t>(found->second.bytes), --state().counters.live_blocks;
+  (pinned ? state().pinned_in_use : state().memory_in_use) -= static_cast<int64_t>(found->second.bytes);
+  if (!pinned) --state().counters.live_blocks;
   open_bands(found->first, found->second.bytes);
   std::free(found->first - guard_bytes);
   state().blocks.erase(found);
@@ -205,30 +225,57 @@ void execute(const Launch& launch, Order order, uint64_t seed) {
   check_bands(launch.name);
 }
 
-void enqueue(Stream* stream, std::function<void()> work) {
-  state().streams.insert(stream);
+void run(const Work& work) {
+  if (state().tracing && !work.name.empty()) state().trace.push_back(work.name);
+  work.run();
+}
+
+void enqueue(Stream* stream, Work work) {
+  auto& streams = state().streams;
+  if (std::find(streams.begin(), streams.end(), stream) == streams.end()) streams.push_back(stream);
+  if (state().lost) return;
   if (state().host_access > 0) {
-    work();
+    run(work);
   } else {
     stream->work.push_back(std::move(work));
   }
 }
 
-void finish(Stream* stream) {
-  while (!stream->work.empty()) {
-    const auto work = std::move(stream->work.front());
-    stream->work.pop_front();
-    work();
+bool can_go_on(const Stream* stream) {
+  if (stream->work.empty()) return false;
+  const Work& next = stream->work.front();
+  return next.awaited == nullptr || next.awaited->completed >= next.recording;
+}
+
+void run_next(Stream* stream) {
+  const Work work = std::move(stream->work.front());
+  stream->work.pop_front();
+  run(work);
+}
+
+// Brings a stream, or one that it waits for, on by one piece of work; before that the others, where they go ahead.
+void advance(Stream* stream) {
+  std::vector<Stream*>& all = state().streams;
+  if (state().order_of_streams == Streams::shuffled) {
+    std::vector<Stream*> ready;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(ready), can_go_on);
+    return run_next(ready.at(state().random() % ready.size()));
   }
+  if (state().order_of_streams == Streams::ahead) {
+    for (Stream* other : all)
+      while (other != stream && can_go_on(other)) run_next(other);
+  }
+  while (!can_go_on(stream)) stream = stream->work.front().source;
+  run_next(stream);
+}
+
+void finish(Stream* stream) {
+  while (!stream->work.empty()) advance(stream);
 }
 
 // Runs the event's stream up to a recording of the event.
 void finish(Event* event, uint64_t recording) {
-  while (event->completed < recording) {
-    const auto work = std::move(event->stream->work.front());
-    event->stream->work.pop_front();
-    work();
-  }
+  while (event->completed < recording) advance(event->stream);
 }
 
 bool usable(int device) { return device >= 0 && device < state().machine.devices && state().machine.driver > 0; }
@@ -245,8 +292,10 @@ cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, unsigned blo
   Launch launch{demangled(kernel), blocks, threads, std::move(thread)};
   launch.name = launch.name.substr(0, launch.name.find('('));
   state().executed.insert(short_name(launch.name));
-  enqueue(stream,
-          [launch = std::move(launch), order = state().order, seed = state().seed] { execute(launch, order, seed); });
+  const std::string name = short_name(launch.name);
+  enqueue(stream, {name, [launch = std::move(launch), order = state().order, seed = state().seed] {
+                     execute(launch, order, seed);
+                   }});
   return report_failure();
 }
 
@@ -267,6 +316,40 @@ void set_order(const std::string& text) {
                                                {"every", Order::every}};
   if (!orders.contains(name)) throw std::invalid_argument("no order of threads: " + text);
   set_order(orders.at(name), std::stoull(seed));
+}
+
+void set_streams(Streams streams, uint64_t seed) {
+  const Lock lock(state().mutex);
+  drain();
+  state().order_of_streams = streams;
+  state().random.seed(seed);
+}
+
+void lose_device() {
+  const Lock lock(state().mutex);
+  state().lost = true;
+  for (Stream* stream : state().streams) {
+    for (const Work& work : stream->work)
+      if (work.name.empty()) work.run();  // nobody waits for an event for ever
+    stream->work.clear();
+  }
+}
+
+void repair_device() {
+  const Lock lock(state().mutex);
+  state().lost = false;
+}
+
+void start_trace() {
+  const Lock lock(state().mutex);
+  state().tracing = true;
+  state().trace.clear();
+}
+
+std::vector<std::string> take_trace() {
+  const Lock lock(state().mutex);
+  state().tracing = false;
+  return std::exchange(state().trace, {});
 }
 
 void set_machine(const Machine& machine) {
@@ -350,6 +433,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
   if (state().memory_in_use + static_cast<int64_t>(bytes) > state().machine.memory) return cudaErrorMemoryAllocation;
   const cudaError_t error = take_memory(data, bytes, false);
   if (error == cudaSuccess) {
@@ -361,29 +445,35 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 
 cudaError_t cudaFree(void* data) {
   const Lock lock(state().mutex);
-  return give_memory(data, false);
+  return state().lost ? report_failure() : give_memory(data, false);
 }
 
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
   const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
+  if (state().pinned_in_use + static_cast<int64_t>(bytes) > state().machine.pinned) return cudaErrorMemoryAllocation;
+  state().pinned_in_use += static_cast<int64_t>(bytes);
   return take_memory(data, bytes, true);
 }
 
 cudaError_t cudaFreeHost(void* data) {
   const Lock lock(state().mutex);
-  return give_memory(data, true);
+  return state().lost ? report_failure() : give_memory(data, true);
 }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
   *total = static_cast<size_t>(state().machine.memory);
   *free = *total - static_cast<size_t>(state().memory_in_use);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const Lock lock(state().mutex);
-  enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  if (state().lost) return report_failure();
+  const char* name = kind == cudaMemcpyHostToDevice ? "upload" : kind == cudaMemcpyDeviceToHost ? "download" : "copy";
+  enqueue(stream, {name, [=] { std::memcpy(to, from, bytes); }});
   return cudaSuccess;
 }
 
@@ -395,7 +485,8 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
 
 cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t stream) {
   const Lock lock(state().mutex);
-  enqueue(stream, [=] { std::memset(data, value, bytes); });
+  if (state().lost) return report_failure();
+  enqueue(stream, {"fill", [=] { std::memset(data, value, bytes); }});
   return cudaSuccess;
 }
 
@@ -404,7 +495,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return *
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   const Lock lock(state().mutex);
   drain();
-  state().streams.erase(stream);
+  std::erase(state().streams, stream);
   delete stream;
   return cudaSuccess;
 }
@@ -418,7 +509,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const Lock lock(state().mutex);
-  enqueue(stream, [event, recording = event->recorded] { finish(event, recording); });
+  if (state().lost) return report_failure();
+  enqueue(stream, {"", [] {}, event, event->recorded, event->stream});
   return cudaSuccess;
 }
 
@@ -433,13 +525,16 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
   event->stream = stream;
-  enqueue(stream, [event, recording = ++event->recorded] { event->completed = recording; });
+  enqueue(stream,
+          {"", [event, recording = ++event->recorded] { event->completed = std::max(event->completed, recording); }});
   return cudaSuccess;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
   if (event->completed < event->recorded && state().machine.slow) return cudaErrorNotReady;
   finish(event, event->recorded);
   return cudaSuccess;
@@ -467,15 +562,16 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorNotReady: return "cudaErrorNotReady";
-    case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
+    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+    case cudaErrorUnknown: return "cudaErrorUnknown";
+    default: return "unrecognised error";
   }
-  return "unrecognised error";
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
   const Lock lock(state().mutex);
-  return error == cudaErrorLaunchFailure && !state().failure.empty() ? state().failure.c_str()
-                                                                     : cudaGetErrorName(error);
+  if (error == cudaErrorIllegalAddress) return "an illegal memory access was encountered";
+  return error == cudaErrorUnknown && !state().failure.empty() ? state().failure.c_str() : cudaGetErrorName(error);
 }
 
 cudaError_t cudaFuncGetName(const char** name, const void* function) {

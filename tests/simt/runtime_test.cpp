@@ -1,6 +1,9 @@
 // The emulated runtime: work waits in streams until somebody asks for it.
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "cuda/check.h"
 #include "tests/simt/simt.h"
 
@@ -43,6 +46,101 @@ TEST(Runtime, EventsMarkAPlaceInAStream) {
   cudaEventDestroy(event);
   cudaStreamDestroy(stream);
   cudaStreamDestroy(other);
+}
+
+// Two streams, one that writes and one that reads, and an event between them or not. What the reader saw, for each
+// order.
+std::vector<int> seen_by_reader(bool waits, const std::vector<Streams>& orders) {
+  std::vector<int> seen;
+  for (const Streams order : orders) {
+    set_streams(order);
+    cudaStream_t writer = nullptr, reader = nullptr;
+    cudaEvent_t written = nullptr;
+    DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&writer, cudaStreamNonBlocking));
+    DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&reader, cudaStreamNonBlocking));
+    DNN_CUDA_CHECK(cudaEventCreateWithFlags(&written, cudaEventDisableTiming));
+    const int one = 1;
+    int shared = 0, result = 0;
+    DNN_CUDA_CHECK(cudaMemcpyAsync(&shared, &one, sizeof(int), cudaMemcpyDeviceToDevice, writer));
+    DNN_CUDA_CHECK(cudaEventRecord(written, writer));
+    if (waits) DNN_CUDA_CHECK(cudaStreamWaitEvent(reader, written));
+    DNN_CUDA_CHECK(cudaMemcpyAsync(&result, &shared, sizeof(int), cudaMemcpyDeviceToDevice, reader));
+    DNN_CUDA_CHECK(cudaStreamSynchronize(reader));
+    seen.push_back(result);
+    cudaStreamDestroy(writer);
+    cudaStreamDestroy(reader);
+    cudaEventDestroy(written);
+  }
+  set_streams(Streams::lazy);
+  return seen;
+}
+
+TEST(Runtime, AStreamThatShouldWaitForAnotherAndDoesNotGetsWrongData) {
+  const std::vector<Streams> all{Streams::lazy, Streams::ahead, Streams::shuffled};
+  EXPECT_EQ(seen_by_reader(true, all), (std::vector<int>{1, 1, 1}));
+  EXPECT_EQ(seen_by_reader(false, {Streams::lazy}), std::vector<int>{0});
+}
+
+// The other way round: a write that must come after the reads of another stream.
+TEST(Runtime, AStreamThatRunsAheadOfAnotherOverwritesWhatThatStillNeeds) {
+  for (const bool waits : {true, false}) {
+    set_streams(Streams::ahead);
+    cudaStream_t writer = nullptr, reader = nullptr;
+    cudaEvent_t read = nullptr;
+    DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&writer, cudaStreamNonBlocking));
+    DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&reader, cudaStreamNonBlocking));
+    DNN_CUDA_CHECK(cudaEventCreateWithFlags(&read, cudaEventDisableTiming));
+    const int one = 1;
+    int shared = 7, result = 0;
+    DNN_CUDA_CHECK(cudaMemcpyAsync(&result, &shared, sizeof(int), cudaMemcpyDeviceToDevice, reader));
+    DNN_CUDA_CHECK(cudaEventRecord(read, reader));
+    if (waits) DNN_CUDA_CHECK(cudaStreamWaitEvent(writer, read));
+    DNN_CUDA_CHECK(cudaMemcpyAsync(&shared, &one, sizeof(int), cudaMemcpyDeviceToDevice, writer));
+    DNN_CUDA_CHECK(cudaStreamSynchronize(reader));
+    EXPECT_EQ(result, waits ? 7 : 1);
+    cudaStreamDestroy(writer);
+    cudaStreamDestroy(reader);
+    cudaEventDestroy(read);
+    set_streams(Streams::lazy);
+  }
+}
+
+TEST(Runtime, TheTraceTellsWhatStreamsRan) {
+  cudaStream_t stream = nullptr;
+  DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  int a = 0, b = 0;
+  start_trace();
+  DNN_CUDA_CHECK(cudaMemsetAsync(&a, 1, sizeof(int), stream));
+  DNN_CUDA_CHECK(cudaMemcpyAsync(&b, &a, sizeof(int), cudaMemcpyHostToDevice, stream));
+  DNN_CUDA_CHECK(cudaMemcpyAsync(&b, &a, sizeof(int), cudaMemcpyDeviceToHost, stream));
+  DNN_CUDA_CHECK(cudaStreamSynchronize(stream));
+  EXPECT_EQ(take_trace(), (std::vector<std::string>{"fill", "upload", "download"}));
+  cudaStreamDestroy(stream);
+}
+
+TEST(Runtime, ALostDeviceFailsEveryCallUntilItIsRepaired) {
+  cudaStream_t stream = nullptr;
+  cudaEvent_t event = nullptr;
+  DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  DNN_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  int a = 0;
+  const int one = 1;
+  DNN_CUDA_CHECK(cudaMemcpyAsync(&a, &one, sizeof(int), cudaMemcpyHostToDevice, stream));
+  void* data = nullptr;
+  lose_device();
+  EXPECT_EQ(cudaMalloc(&data, 10), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaMallocHost(&data, 10), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaMemsetAsync(&a, 0, 1, stream), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaEventRecord(event, stream), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaEventQuery(event), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaStreamSynchronize(stream), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorIllegalAddress) << "it sticks";
+  EXPECT_EQ(a, 0) << "work that was given is dropped";
+  repair_device();
+  EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+  cudaStreamDestroy(stream);
+  cudaEventDestroy(event);
 }
 
 TEST(Runtime, HostAccessRunsEverythingAtOnce) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace dnn::simt {
 
@@ -18,6 +19,14 @@ void set_order(Order order, uint64_t seed = 1);
 // "forward", "backward", "shuffled", "shuffled:SEED" or "every"; throws std::invalid_argument.
 void set_order(const std::string& text);
 
+// How streams overtake each other, as far as events let them, when somebody waits for one of them.
+enum class Streams {
+  lazy,      // only what the awaited work needs
+  ahead,     // before each piece of the awaited work, all others run as far as they can
+  shuffled,  // piece by piece, of any stream that can go on
+};
+void set_streams(Streams streams, uint64_t seed = 1);
+
 // The machine that the runtime pretends to have.
 struct Machine {
   int devices = 2;
@@ -25,6 +34,7 @@ struct Machine {
   int major = 9, minor = 0;
   int multiprocessors = 2;  // few, so that grid-stride loops go round
   int64_t memory = int64_t{1} << 32;
+  int64_t pinned = int64_t{1} << 30;  // host memory for cudaMallocHost
   bool slow = false;  // streams do not finish by themselves: cudaEventQuery says "not ready" until somebody waits
 };
 void set_machine(const Machine& machine);
@@ -37,12 +47,22 @@ struct Counters {
 };
 Counters counters();
 
+// From now on every call that touches a GPU returns cudaErrorIllegalAddress, and work given to streams is dropped.
+void lose_device();
+// A working GPU again, as in a new process.
+void repair_device();
+
+// Notes what streams run, in its order, from now until `take_trace`: names of kernels, "upload", "download", "copy" and
+// "fill".
+void start_trace();
+std::vector<std::string> take_trace();
+
 // Names of all kernels that ran, without namespace and template arguments.
 std::set<std::string> executed_kernels();
 
 // Runs all work given to any stream.
 void drain();
-// The text of the last failure of a kernel or a guard band, which the CUDA calls report as cudaErrorLaunchFailure;
+// The text of the last failure of a kernel or a guard band, which the CUDA calls report as cudaErrorUnknown;
 // empty when there was none since the last call.
 std::string take_failure();
 

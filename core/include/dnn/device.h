@@ -49,6 +49,11 @@ std::string why_unavailable(DeviceType type);
 /// Waits until all work given to the device is done; throws DeviceError when there is no such device.
 void synchronize(Device device);
 
+/// How often the host has waited for the device since the program began; always 0 for the CPU. It waits in
+/// `synchronize`, in `item()` and other copies to the host, and in an upload only when it is several large batches
+/// ahead of the device. Throws DeviceError when there is no such device.
+int64_t host_waits(Device device);
+
 /// What the caching allocator of a device holds, in bytes, and how often it had to ask the system.
 struct MemoryStats {
   int64_t in_use = 0;           ///< Bytes in live tensors.
