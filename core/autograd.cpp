@@ -196,13 +196,14 @@ class Engine {
     running = false;
     for (const auto& node : visited_) node->pending = {};
     for (const auto& leaf : leaves_) leaf->grad->awaited = 0;
-    if (finished_) return;
-    // What a failed pass began to write from nothing may be half a gradient, or none: it does not count.
-    for (const auto& leaf : without_gradient_) leaf->grad->zeroed = leaf->grad->grad.defined();
+    if (finished_ || !started_) return;
+    // Some leaves have all of their gradient now, some half, some none. Nobody could tell which, so none counts.
+    for (const auto& leaf : leaves_) leaf->grad->zeroed = leaf->grad->grad.defined();
   }
 
   void run(const std::shared_ptr<Node>& root, const Tensor& gradient) {
     explore(root);
+    started_ = true;
     root->pending = gradient.detach();
     push(root);
     NoGrad no_grad;
@@ -238,7 +239,6 @@ class Engine {
         if (edge.node && seen.insert(edge.node.get()).second) visited_.push_back(edge.node);
         if (!edge.leaf || grad_state(*edge.leaf).awaited++ > 0) continue;
         leaves_.push_back(edge.leaf);
-        if (!edge.leaf->grad->grad.defined() || edge.leaf->grad->zeroed) without_gradient_.push_back(edge.leaf);
       }
     }
   }
@@ -274,8 +274,7 @@ class Engine {
   bool retain_;
   std::vector<std::shared_ptr<Node>> visited_;
   std::vector<std::shared_ptr<TensorImpl>> leaves_;
-  std::vector<std::shared_ptr<TensorImpl>> without_gradient_;  // those of `leaves_` that had none before the pass
-  bool finished_ = false;
+  bool started_ = false, finished_ = false;
   std::unordered_set<const Node*> queued_;
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, Later> ready_;
 };

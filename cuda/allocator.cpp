@@ -26,9 +26,9 @@ int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step
 Allocator::Allocator(int index, cudaStream_t stream) : index_(index), stream_(stream) {
   const char* no_cache = std::getenv("DNN_CUDA_NO_CACHE");
   caching_ = no_cache == nullptr || std::string_view(no_cache) != "1";
-  // `release` must not need host memory for them.
+  // `release` must not need host memory for them; there is at most one event more than blocks that are kept.
   kept_.reserve(kept_limit + 1);
-  events_.reserve(kept_limit + 1);
+  events_.reserve(kept_limit + 2);
 }
 
 void* Allocator::allocate(int64_t bytes) {
@@ -40,6 +40,11 @@ void* Allocator::allocate(int64_t bytes) {
 void* Allocator::allocate_for_upload(int64_t bytes) {
   if (bytes == 0) return nullptr;
   const std::lock_guard lock(mutex_);
+  if (events_.empty()) {  // made here, where the GPU is the current one, for `release`, where it may be another
+    cudaEvent_t event = nullptr;
+    DNN_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    events_.push_back(event);
+  }
   Block* block = take(bytes);
   block->upload = block->cached;
   return block->data;
@@ -49,16 +54,18 @@ Allocator::Block* Allocator::take(int64_t bytes) {
   if (bytes < 0 || bytes > INT64_MAX - segment_size) throw_out_of_memory(bytes);
   const int64_t size = caching_ ? round_up(bytes, granularity) : bytes;
   const bool small = size <= small_limit;
+  const int64_t segment = !caching_ ? size : small ? segment_size : round_up(size, segment_size);
   Block* block = caching_ ? take_free(size, small) : nullptr;
-  if (block == nullptr) block = take_segment(size, small);
+  if (block == nullptr) block = take_segment(segment, small);
   if (block == nullptr) {
     while (!kept_.empty()) let_go(kept_.begin());
     block = caching_ ? take_free(size, small) : nullptr;
   }
   if (block == nullptr) {
     give_back_segments();
-    block = take_segment(size, small);
+    block = take_segment(segment, small);
   }
+  if (block == nullptr && segment > size) block = take_segment(size, small);
   if (block == nullptr) throw_out_of_memory(bytes);
   if (block->cached) split(block, size);
   block->used = true;
@@ -71,7 +78,7 @@ Allocator::Block* Allocator::take(int64_t bytes) {
 // Null when the driver has no such memory.
 Allocator::Block* Allocator::take_segment(int64_t size, bool small) {
   auto fresh = std::make_unique<Block>();
-  fresh->size = !caching_ ? size : small ? segment_size : round_up(size, segment_size);
+  fresh->size = size;
   fresh->small = small;
   fresh->cached = caching_;
   void* data = nullptr;
@@ -154,18 +161,9 @@ void* Allocator::take_for_upload(int64_t bytes, cudaStream_t copies) {
 
 // False when the block should be free like any other.
 bool Allocator::keep(Block* block) noexcept {
-  cudaEvent_t event = nullptr;
-  if (!events_.empty()) {
-    event = events_.back();
-    events_.pop_back();
-  } else if (cudaEventCreateWithFlags(&event, cudaEventDisableTiming) != cudaSuccess) {
-    return false;
-  }
-  if (cudaEventRecord(event, stream_) != cudaSuccess) {
-    events_.push_back(event);
-    return false;
-  }
-  kept_.push_back({block, event});
+  if (events_.empty() || cudaEventRecord(events_.back(), stream_) != cudaSuccess) return false;
+  kept_.push_back({block, events_.back()});
+  events_.pop_back();
   const auto alike = [&](const Kept& kept) { return kept.block->size == block->size; };
   if (std::count_if(kept_.begin(), kept_.end(), alike) > static_cast<std::ptrdiff_t>(kept_of_a_size))
     let_go(std::find_if(kept_.begin(), kept_.end(), alike));

@@ -85,10 +85,13 @@ void Optimizer::check_option(bool ok, const char* option, double value, const ch
   if (!ok) throw ArgumentError(fmt::format("{}: {} is {}, expected {}", name_, option, value, expected));
 }
 
-// A parameter that moved to another device or type since takes its state along.
+// A parameter that moved to another device or type since takes its state along. A state gets all its tensors or none.
 void Optimizer::prepare(State& state, const Tensor& parameter) const {
-  if (state.tensors.empty())
-    for (size_t k = 0; k < state_names_.size(); ++k) state.tensors.push_back(zeros_like(parameter));
+  if (state.tensors.empty()) {
+    std::vector<Tensor> fresh;
+    for (size_t k = 0; k < state_names_.size(); ++k) fresh.push_back(zeros_like(parameter));
+    state.tensors = std::move(fresh);
+  }
   for (Tensor& tensor : state.tensors) tensor = tensor.to(parameter.device()).to(parameter.dtype());
 }
 

@@ -95,6 +95,35 @@ TEST(OutOfMemory, InABackwardPassLeavesTheEngineUsable) {
   }
 }
 
+// Gradients of several batches: after a pass that failed nobody could tell which leaves have its share.
+TEST(OutOfMemory, AFailedPassTakesTheGradientsOfEarlierPassesAway) {
+  Tensor a = ones({3}, {.requires_grad = true}), b = ones({3}, {.requires_grad = true});
+  const Tensor other = ones({1}, {.requires_grad = true});
+  (other * 1).sum().backward();
+  const auto pass = [&] { (relu(a) * b * 2).sum().backward(); };
+  int64_t failed_passes = 0;
+  for (int64_t k = 1;; ++k) {
+    a.zero_grad(), b.zero_grad();
+    pass();
+    const Tensor loss = (relu(a) * b * 2).sum();
+    try {
+      const Fault fault(k);
+      loss.backward();
+      break;
+    } catch (const OutOfMemory&) {
+      ++failed_passes;
+      EXPECT_EQ(a.has_grad(), b.has_grad());
+      if (a.has_grad()) {
+        EXPECT_EQ(k, 1) << "only when the pass did not even begin";
+        EXPECT_EQ(a.grad().to_vector<float>(), std::vector<float>(3, 2));
+      }
+    }
+  }
+  EXPECT_GT(failed_passes, 2);
+  EXPECT_EQ(a.grad().to_vector<float>(), std::vector<float>(3, 4)) << "of two passes";
+  EXPECT_TRUE(other.has_grad()) << "it takes no part";
+}
+
 TEST(OutOfMemory, AFailedPassLeavesNoHalfGradient) {
   manual_seed(1);
   Tensor v = randn({4, 5}, {.requires_grad = true});

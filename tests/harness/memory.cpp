@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <exception>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -34,6 +35,7 @@ struct State {
   detail::DeviceRuntime originals[device_type_count];
   std::unordered_map<std::byte*, Block> blocks;
   std::string faults;
+  std::exception_ptr pending;  // what a look at the bands of a GPU brought to light: a bad label, say
 };
 
 State& state() {
@@ -62,13 +64,43 @@ void protect([[maybe_unused]] std::byte* data, [[maybe_unused]] const Block& blo
 #endif
 }
 
+// A copy to the host reports what earlier kernels found. That is no business of the bands: the next wait throws it.
+bool read(std::byte* to, const std::byte* from, const Block& block, int64_t bytes) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    try {
+      state().originals[static_cast<size_t>(block.type)].copy(to, Device::cpu(), from, Device(block.type, block.index),
+                                                              bytes);
+      return true;
+    } catch (...) {
+      if (!state().pending) state().pending = std::current_exception();
+    }
+  }
+  return false;
+}
+
+void throw_pending() {
+  if (state().pending) std::rethrow_exception(std::exchange(state().pending, nullptr));
+}
+
+template <DeviceType type>
+void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) {
+  state().originals[static_cast<size_t>(type)].copy(to, to_device, from, from_device, bytes);
+  if (to_device.is_cpu()) throw_pending();
+}
+
+template <DeviceType type>
+void synchronize(int index) {
+  state().originals[static_cast<size_t>(type)].synchronize(index);
+  throw_pending();
+}
+
 void check_bands(std::byte* data, const Block& block) {
   const Device device(block.type, block.index);
   protect(data, block, false);
   for (const bool behind : {false, true}) {
     std::vector<std::byte> bytes(static_cast<size_t>(band));
     std::byte* start = behind ? data + block.bytes : data - band;
-    state().originals[static_cast<size_t>(block.type)].copy(bytes.data(), Device::cpu(), start, device, band);
+    if (!read(bytes.data(), start, block, band)) continue;
     const auto damaged = std::find_if(bytes.begin(), bytes.end(), [](std::byte b) { return b != poison; });
     if (damaged == bytes.end()) continue;
     const int64_t at = damaged - bytes.begin() - (behind ? 0 : band);
@@ -122,6 +154,8 @@ void wrap() {
   table.allocate = allocate<type>;
   table.release = release<type>;
   table.upload = nullptr;  // it would allocate by itself
+  table.copy = copy<type>;
+  table.synchronize = synchronize<type>;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/node.h"
+#include "dnn/error.h"
 #include "dnn/ops.h"
 #include "tests/harness/compare.h"
 #include "tests/harness/memory.h"
@@ -119,6 +120,17 @@ TEST(Harness, FindsAWriteBeyondTheResult) {
     expect_found(row, "float64.forward", where < 0 ? "wrote 1 bytes before a block" : "wrote 0 bytes behind a block");
     EXPECT_EQ(memory::faults(), "");
   }
+}
+
+// A look at the bands of a block that is released copies from the GPU, and so meets what kernels found before.
+TEST(Harness, LeavesABadLabelToTheNextWait) {
+  if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_unavailable(DeviceType::cuda);
+  memory::install();
+  const Tensor logits = zeros({2, 3}, {.device = Device::cuda()});
+  cross_entropy(logits, tensor({0, 5}, {2}, {.dtype = DType::int64}).to(Device::cuda()));
+  EXPECT_THROW(synchronize(Device::cuda()), IndexError);
+  EXPECT_NO_THROW(synchronize(Device::cuda()));
+  EXPECT_EQ(memory::faults(), "");
 }
 
 TEST(Harness, FindsAChangedInput) {

@@ -101,6 +101,15 @@ TEST_F(Allocator, GivesCachedBlocksBackBeforeItGivesUp) {
   EXPECT_EQ(allocator.stats().reserved, 10 * mib);
 }
 
+TEST_F(Allocator, TakesTheLastBytesWhenASegmentDoesNotFit) {
+  size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  set_machine({.memory = static_cast<int64_t>(total - free) + 5 * mib + 4096});
+  EXPECT_NE(take(5 * mib), nullptr);
+  EXPECT_NE(take(1000), nullptr);
+  EXPECT_EQ(allocator.stats().reserved, 5 * mib + 1024);
+}
+
 TEST_F(Allocator, OutOfMemoryNamesTheNumbersAndLeavesAllUsable) {
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);

@@ -10,7 +10,9 @@
 #include "cuda/launch.cuh"
 #include "dnn/error.h"
 #include "dnn/ops/activation.h"
+#include "dnn/ops/embedding.h"
 #include "dnn/ops/factory.h"
+#include "dnn/ops/index.h"
 #include "dnn/ops/linear.h"
 #include "dnn/ops/loss.h"
 #include "dnn/ops/optim.h"
@@ -179,6 +181,33 @@ TEST_F(Labels, MoreBatchesThanTheStatusBlockHasSlots) {
   for (int i = 0; i < 200; ++i) cross_entropy(logits, good);
   EXPECT_EQ(message([&] { synchronize(Device::cuda()); }),
             "cross_entropy: label 3 at position 1, expected 0 <= label < 3");
+}
+
+// Labels and indices of several operations: the one that was launched first is thrown, whichever slot it has.
+TEST_F(Labels, OfSeveralKindsComeOutInTheOrderOfLaunch) {
+  const Tensor logits = zeros({2, 3}, {.device = Device::cuda()}), weight = zeros({5, 2}, {.device = Device::cuda()});
+  const Tensor good = on_gpu({0, 1}, DType::int64), bad = on_gpu({1, 7}, DType::int64);
+  const auto loss = [&](const Tensor& labels) { cross_entropy(logits, labels); };
+  const auto negative_likelihood = [&](const Tensor& labels) { nll_loss(logits, labels); };
+  const auto rows = [&](const Tensor& index) { embedding(index, weight); };
+  const auto picked = [&](const Tensor& index) { index_select(logits, 1, index); };
+  const std::vector<std::pair<std::function<void(const Tensor&)>, std::string>> kinds{
+      {loss, "cross_entropy: label 7 at position 1, expected 0 <= label < 3"},
+      {negative_likelihood, "cross_entropy: label 7 at position 1, expected 0 <= label < 3"},
+      {rows, "embedding: index 7 at position 1, expected 0 <= index < 5"},
+      {picked, "index_select: index 7 at position 1, expected 0 <= index < 3"},
+  };
+  for (const auto& [first, text] : kinds) {
+    for (const auto& kind : kinds) kind.first(good);
+    first(bad);
+    for (int i = 0; i < 12; ++i)
+      for (const auto& kind : kinds) kind.first(i % 3 == 0 ? good : bad);
+    const int64_t host_before = waits(), machine_before = counters().waits;
+    EXPECT_EQ(message([&] { synchronize(Device::cuda()); }), text);
+    EXPECT_EQ(waits(), host_before + 1);
+    EXPECT_EQ(counters().waits, machine_before + 1) << "the status comes along with the wait";
+    EXPECT_EQ(message([&] { synchronize(Device::cuda()); }), "") << "the later ones are dropped with it";
+  }
 }
 
 TEST_F(Labels, ReportedAtOnceWhenLaunchesWait) {

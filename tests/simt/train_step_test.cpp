@@ -74,7 +74,6 @@ struct Recipe {
   int64_t channels = 1, size = 28;
   double clip_norm = 0;
   std::vector<std::shared_ptr<Callback>> callbacks = {};
-  Progress::Mode progress = Progress::off;
 };
 
 template <class Net>
@@ -95,7 +94,7 @@ std::shared_ptr<Notes> train(const Recipe& recipe, Device device, int64_t steps)
   Trainer trainer(*net, recipe.optimizer(*net),
                   {.metrics = {std::make_shared<TopKAccuracy>(2), std::make_shared<F1>()},
                    .clip_norm = recipe.clip_norm,
-                   .progress = recipe.progress,
+                   .progress = Progress::off,
                    .callbacks = callbacks});
   trainer.fit(loader);
   return notes;
@@ -151,6 +150,32 @@ TEST_F(TrainStep, AResNetWithAdamWAndClippedGradientsNeitherWaitsNorGrows) {
   const auto gpu = train(recipe, Device::cuda(), 5);
   expect_no_waits(*gpu, loss_bytes);
   expect_same_losses(gpu->losses(), train(recipe, Device::cpu(), 5)->losses(), 2e-3);
+}
+
+Recipe small_recipe() {
+  return {.net = [] { return boxed(Sequential(Flatten(), Linear(64, classes))); },
+          .optimizer = [](Layer& net) -> std::shared_ptr<Optimizer> {
+            return std::make_shared<RMSprop>(net.parameters(), RmspropOptions{});
+          },
+          .size = 8};
+}
+
+TEST_F(TrainStep, TheProgressBarReadsTheLossOnlyWhenItIsDrawn) {
+  std::ostringstream terminal;
+  Recipe recipe = small_recipe();
+  recipe.callbacks.push_back(
+      std::make_shared<Progress>(ProgressOptions{.mode = Progress::bar, .stream = &terminal, .interval = 1e6}));
+  const auto gpu = train(recipe, Device::cuda(), 6);
+  for (size_t i = 0; i + 1 < gpu->steps.size(); ++i) EXPECT_EQ(gpu->steps[i].host_waits, 0) << i;
+  EXPECT_GT(gpu->steps.back().host_waits, 0) << "the full bar at the end of the epoch";
+  EXPECT_THAT(terminal.str(), testing::HasSubstr("loss"));
+}
+
+TEST_F(TrainStep, StopOnNaNWaitsWhenItLooks) {
+  Recipe recipe = small_recipe();
+  recipe.callbacks.push_back(std::make_shared<StopOnNaN>(StopOnNaNOptions{.every = 3}));
+  const auto gpu = train(recipe, Device::cuda(), 6);
+  for (size_t i = 0; i < gpu->steps.size(); ++i) EXPECT_EQ(gpu->steps[i].host_waits, i % 3 == 0 ? 1 : 0) << i;
 }
 
 }  // namespace

@@ -213,7 +213,7 @@ class Tensor {
   void zero_grad();
   /// Whether `grad` is defined.
   bool has_grad() const;
-  /// Computes the gradients of this one-element tensor with respect to all leaves that require one.
+  /// Adds the gradients of this one-element tensor to those of all leaves that want one; if it throws, they have none.
   void backward(const BackwardOptions& options = {}) const;
   /// The same from an upstream gradient of this tensor's shape.
   void backward(const Tensor& gradient, const BackwardOptions& options = {}) const;

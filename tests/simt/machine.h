@@ -1,0 +1,86 @@
+// The machine behind the emulator's CUDA runtime: its memory with guard bands, its streams and events, its failures.
+//
+// A stream is a queue. Work runs when somebody waits or asks (or at once under HostAccess), never when it is given, so
+// that host code which reads or frees too early is caught. Streams know each other by events alone: a stream that
+// should wait for another one and does not gets wrong data, in one order of the streams or the other (`Streams`).
+// Device memory is filled with 0xff when handed out and lies between guard bands, checked after each kernel and on
+// release. A failure stays pending until a call reports it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cuda_runtime.h"
+#include "tests/simt/simt.h"
+
+namespace dnn::simt {
+
+struct Event {
+  Stream* stream = nullptr;
+  uint64_t recorded = 0;   // number of recordings given to streams
+  uint64_t completed = 0;  // the last of them that a stream has reached
+};
+
+struct Work {
+  std::string name;  // empty for events
+  std::function<void()> run;
+  Event* awaited = nullptr;  // runs when the event has reached that recording,
+  uint64_t recording = 0;
+  Stream* source = nullptr;  // which was given to that stream
+};
+
+struct Stream {
+  std::deque<Work> work;
+};
+
+struct Block {
+  size_t bytes = 0;
+  bool pinned = false;
+};
+
+struct Runtime {
+  std::recursive_mutex mutex;
+  Machine machine;
+  Order order = Order::forward;
+  uint64_t seed = 1;
+  Streams order_of_streams = Streams::lazy;
+  std::mt19937_64 random;  // for it
+  Counters counters;
+  std::set<std::string> executed;
+  std::map<unsigned char*, Block> blocks;
+  int64_t memory_in_use = 0, pinned_in_use = 0;
+  std::vector<Stream*> streams;  // in the order of their first work
+  std::string pending;           // a failure that no call has reported yet
+  std::string failure;           // the last one, for cudaGetErrorString
+  int host_access = 0;
+  bool lost = false;
+  bool tracing = false;
+  std::vector<std::string> trace;
+};
+
+Runtime& state();
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+void note_failure(const std::string& what);
+// The error for a call to return: of a lost device, or a failure that no call has reported yet.
+cudaError_t report_failure();
+
+cudaError_t take_memory(void** data, size_t bytes, bool pinned);
+cudaError_t give_memory(void* data, bool pinned);
+
+void enqueue(Stream* stream, Work work);
+// Runs all work of a stream.
+void finish(Stream* stream);
+// Runs the event's stream up to a recording of the event.
+void finish(Event* event, uint64_t recording);
+
+// The readable name of a kernel.
+std::string demangled(const void* function);
+
+}  // namespace dnn::simt
