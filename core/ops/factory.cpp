@@ -6,10 +6,14 @@
 
 #include "core/check.h"
 #include "core/kernels/copy.h"
+#include "core/kernels/index.h"
 #include "core/kernels/runtime.h"
+#include "core/ops/fusion.h"
 #include "core/storage.h"
 #include "dnn/autograd.h"
 #include "dnn/ops/compare.h"
+#include "dnn/ops/reduce.h"
+#include "dnn/ops/shape.h"
 
 namespace dnn {
 
@@ -135,17 +139,19 @@ Tensor one_hot(const Tensor& indices, int64_t classes, DType dtype) {
   if (is_floating(indices.dtype()) || indices.dtype() == DType::boolean)
     throw DTypeError(
         fmt::format("one_hot: the indices are {}, expected integers (shape {})", indices.dtype(), indices.shape()));
-  const std::vector<int64_t> host = indices.to(DType::int64).to_vector<int64_t>();
-  if (classes < 0 && host.empty())
+  if (classes < 0 && indices.numel() == 0)
     throw ArgumentError(fmt::format(
         "one_hot: no index tells the number of classes, expected it as an argument (shape {})", indices.shape()));
-  const int64_t count = classes < 0 ? 1 + *std::max_element(host.begin(), host.end()) : classes;
-  for (size_t i = 0; i < host.size(); ++i)
-    if (host[i] < 0 || host[i] >= count)
-      throw IndexError(fmt::format("one_hot: index {} at position {}, expected 0 <= index < {} (shape {})", host[i], i,
-                                   count, indices.shape()));
+  NoGrad no_grad;
+  const Tensor wide = detail::plain(indices.to(DType::int64));
+  const int64_t count = classes < 0 ? std::max<int64_t>(0, 1 + static_cast<int64_t>(max(wide).item())) : classes;
   const Tensor numbers = arange(0, count, 1, {.dtype = DType::int64, .device = indices.device()});
-  return eq(indices.unsqueeze(-1), numbers).to(dtype);
+  // Reading the numbers at the indices gives the indices, checked where they are.
+  const Tensor checked = detail::allocate(indices.shape(), DType::int64, indices.device());
+  if (checked.numel() > 0)
+    kernel::gather[indices.device()](numbers, wide,
+                                     {.name = "one_hot", .n = count, .m = checked.numel(), .shared = true}, checked);
+  return eq(checked.unsqueeze(-1), numbers).to(dtype);
 }
 
 Tensor tensor(std::initializer_list<double> values, const Shape& shape, const TensorOptions& options) {

@@ -54,8 +54,8 @@ Tensor randperm(int64_t n, const TensorOptions& options = {.dtype = DType::int64
 Tensor bernoulli(const Tensor& p);
 /// Rows of zeros with a 1 at the index: [...] -> [..., classes]; without `classes` as many as the largest index needs.
 /// The type is int64 as in PyTorch unless another one is named, float32 for example where a loss compares it with an
-/// output. Waits for the device. Throws IndexError for an index outside of 0 <= i < classes, DTypeError unless the
-/// indices are integers, ArgumentError for no index and no `classes`.
+/// output. Without `classes` it waits for the device. Throws IndexError for an index outside of 0 <= i < classes (on a
+/// GPU at the next wait), DTypeError unless the indices are integers, ArgumentError for no index and no `classes`.
 Tensor one_hot(const Tensor& indices, int64_t classes = -1, DType dtype = DType::int64);
 
 namespace detail {
