@@ -98,12 +98,17 @@ void Optimizer::prepare(State& state, const Tensor& parameter) const {
 void Optimizer::step() {
   NoGrad no_grad;
   // Parameters differ in their step when some got their first gradient later than others; in most nets none do.
-  std::map<std::pair<size_t, int64_t>, UpdateList> lists;
+  struct Part {
+    UpdateList list;
+    std::vector<size_t> members;
+  };
+  std::map<std::pair<size_t, int64_t>, Part> parts;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!parameters_[i].has_grad()) continue;
     State& state = states_[i];
     prepare(state, parameters_[i]);
-    UpdateList& list = lists[{group_of_[i], state.step + 1}];
+    auto& [list, members] = parts[{group_of_[i], state.step + 1}];
+    members.push_back(i);
     list.step = state.step + 1;
     list.group = group_of_[i];
     list.parameters.push_back(parameters_[i]);
@@ -111,8 +116,10 @@ void Optimizer::step() {
     list.states.resize(state_names_.size());
     for (size_t k = 0; k < state_names_.size(); ++k) list.states[k].push_back(state.tensors[k]);
   }
-  for (const auto& [key, list] : lists) update(list);
-  for (size_t i = 0; i < parameters_.size(); ++i) states_[i].step += parameters_[i].has_grad() ? 1 : 0;
+  for (const auto& [key, part] : parts) {
+    update(part.list);
+    for (const size_t i : part.members) ++states_[i].step;  // at once: the next part may fail
+  }
 }
 
 void Optimizer::zero_grad() {

@@ -22,6 +22,7 @@
 namespace dnn::simt {
 
 struct Event {
+  int device = 0;  // the current one when it was made
   Stream* stream = nullptr;
   uint64_t recorded = 0;   // number of recordings given to streams
   uint64_t completed = 0;  // the last of them that a stream has reached
@@ -36,6 +37,7 @@ struct Work {
 };
 
 struct Stream {
+  int device = 0;
   std::deque<Work> work;
 };
 

@@ -111,7 +111,9 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t st
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return *stream = new Stream, cudaSuccess; }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  return *stream = new Stream{current_device, {}}, cudaSuccess;
+}
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   const Lock lock(state().mutex);
@@ -135,7 +137,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return *event = new Event, cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  return *event = new Event{.device = current_device}, cudaSuccess;
+}
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   const Lock lock(state().mutex);
@@ -147,6 +151,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
+  if (event->device != stream->device) return cudaErrorInvalidValue;
   event->stream = stream;
   enqueue(stream,
           {"", [event, recording = ++event->recorded] { event->completed = std::max(event->completed, recording); }});

@@ -118,6 +118,18 @@ TEST(Runtime, TheTraceTellsWhatStreamsRan) {
   cudaStreamDestroy(stream);
 }
 
+TEST(Runtime, AnEventBelongsToTheDeviceItWasMadeOn) {
+  cudaStream_t stream = nullptr;
+  cudaEvent_t event = nullptr;
+  DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  DNN_CUDA_CHECK(cudaSetDevice(1));
+  DNN_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  EXPECT_EQ(cudaEventRecord(event, stream), cudaErrorInvalidValue);
+  DNN_CUDA_CHECK(cudaSetDevice(0));
+  cudaEventDestroy(event);
+  cudaStreamDestroy(stream);
+}
+
 TEST(Runtime, ALostDeviceFailsEveryCallUntilItIsRepaired) {
   cudaStream_t stream = nullptr;
   cudaEvent_t event = nullptr;

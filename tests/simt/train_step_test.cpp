@@ -73,6 +73,8 @@ struct Recipe {
   std::function<std::shared_ptr<Optimizer>(Layer&)> optimizer;
   int64_t channels = 1, size = 28;
   double clip_norm = 0;
+  int64_t accumulate = 1;
+  LrSchedule lr_schedule = {};
   std::vector<std::shared_ptr<Callback>> callbacks = {};
 };
 
@@ -90,9 +92,12 @@ std::shared_ptr<Notes> train(const Recipe& recipe, Device device, int64_t steps)
   const auto notes = std::make_shared<Notes>();
   std::vector<std::shared_ptr<Callback>> callbacks = recipe.callbacks;
   callbacks.push_back(notes);
-  DataLoader loader(images(steps * batch_size, recipe.channels, recipe.size), {.batch_size = batch_size});
+  DataLoader loader(images(steps * recipe.accumulate * batch_size, recipe.channels, recipe.size),
+                    {.batch_size = batch_size});
   Trainer trainer(*net, recipe.optimizer(*net),
                   {.metrics = {std::make_shared<TopKAccuracy>(2), std::make_shared<F1>()},
+                   .lr_schedule = recipe.lr_schedule,
+                   .accumulate = recipe.accumulate,
                    .clip_norm = recipe.clip_norm,
                    .progress = Progress::off,
                    .callbacks = callbacks});
@@ -158,6 +163,18 @@ Recipe small_recipe() {
             return std::make_shared<RMSprop>(net.parameters(), RmspropOptions{});
           },
           .size = 8};
+}
+
+TEST_F(TrainStep, AccumulatedGradientsSchedulesAndAveragesDoNotWaitEither) {
+  Recipe recipe = small_recipe();
+  recipe.clip_norm = 0.5;
+  recipe.accumulate = 2;
+  recipe.lr_schedule = [](double progress) { return 1 - progress / 2; };
+  recipe.callbacks.push_back(std::make_shared<AverageWeights>(AverageWeightsOptions{.decay = 0.9}));
+  const auto gpu = train(recipe, Device::cuda(), 6);
+  expect_no_waits(*gpu, loss_bytes);
+  recipe.callbacks = {std::make_shared<AverageWeights>(AverageWeightsOptions{.decay = 0.9})};
+  expect_same_losses(gpu->losses(), train(recipe, Device::cpu(), 6)->losses(), 1e-4);
 }
 
 TEST_F(TrainStep, TheProgressBarReadsTheLossOnlyWhenItIsDrawn) {

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "cuda/check.h"
 #include "cuda/context.h"
+#include "cuda/staging.h"
 #include "dnn/error.h"
 #include "dnn/ops/activation.h"
 #include "dnn/ops/binary.h"
@@ -126,6 +128,28 @@ TEST_F(Upload, DataIsRightUnderEveryOrderOfStreams) {
   }
 }
 
+// A tensor is released while another GPU is the current one.
+TEST_F(Upload, TwoGpusHaveBlocksOfTheirOwnInRotation) {
+  Context& second = Context::of(1);
+  second.memory().set_caching(true);
+  set_machine({.slow = true});
+  set_streams(Streams::ahead);
+  for (int64_t i = 0; i < 6; ++i) {
+    if (i == 4) synchronize(Device::cuda(0)), synchronize(Device::cuda(1));
+    const Counters before = counters();
+    Tensor a = batch(128 * kib, i).to(Device::cuda(0)), b = batch(128 * kib, i + 1).to(Device::cuda(1));
+    const Tensor from_a = relu(a), from_b = relu(b);  // leaves the second GPU as the current one
+    a = {}, b = {};
+    if (i >= 4) {
+      EXPECT_EQ(counters().allocations, before.allocations);
+    }
+    ASSERT_EQ(from_a.to_vector<float>(), batch(128 * kib, i).to_vector<float>());
+    ASSERT_EQ(from_b.to_vector<float>(), batch(128 * kib, i + 1).to_vector<float>());
+  }
+  second.memory().set_caching(false);
+  second.release_cached();
+}
+
 TEST_F(Upload, LargeBatchesHavePinnedBuffersOfTheirOwn) {
   const int64_t bytes = 3 * mib;
   for (int64_t i = 0; i < 4; ++i) step(bytes, i);
@@ -138,6 +162,24 @@ TEST_F(Upload, LargeBatchesHavePinnedBuffersOfTheirOwn) {
   step(bytes, cuda::Staging::large_count);
   EXPECT_EQ(host_waits(Device::cuda()), waits + 1) << "the host is too far ahead, and says that it waits";
   expect_results(bytes);
+}
+
+// Another thread may read from the GPU between an upload and the work that waits for it.
+TEST_F(Upload, ADownloadDoesNotOverwriteABufferThatACopyStillReads) {
+  cudaStream_t copies = nullptr, work = nullptr;
+  DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&copies, cudaStreamNonBlocking));
+  DNN_CUDA_CHECK(cudaStreamCreateWithFlags(&work, cudaStreamNonBlocking));
+  static auto& staging = *new cuda::Staging;  // like a context's, it is never destroyed
+  const cuda::Scratch uploaded(context, 4), other(context, 4);
+  const int sent = 5;
+  int read = 0;
+  staging.to_device(uploaded.as<int>(), &sent, 4, copies);
+  for (int i = 0; i < cuda::Staging::buffer_count; ++i) staging.to_host(&read, other.as<int>(), 4, work);
+  DNN_CUDA_CHECK(cudaStreamSynchronize(copies));
+  staging.to_host(&read, uploaded.as<int>(), 4, work);
+  EXPECT_EQ(read, sent);
+  cudaStreamDestroy(copies);
+  cudaStreamDestroy(work);
 }
 
 TEST_F(Upload, WithoutPinnedMemoryForABatchTheRingServes) {

@@ -39,7 +39,7 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// Updates every parameter that has a fresh gradient, in place and outside autograd.
+  /// Updates every parameter that has a fresh gradient, in place, outside autograd. A throw leaves groups whole.
   void step();
   /// Forgets the gradients of all parameters.
   void zero_grad();
