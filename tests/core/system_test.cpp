@@ -23,7 +23,9 @@ TEST(SystemReport, KnowsItsOwnLibrary) {
   EXPECT_EQ(report.runtime.why_missing, "");
   for (const LibraryInfo& library : {report.cudnn, report.cublaslt}) {
     EXPECT_EQ(library.version.empty(), !library.why_missing.empty());
-    if (!library.version.empty()) EXPECT_THAT(library.version, MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+    if (!library.version.empty()) {
+      EXPECT_THAT(library.version, MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+    }
   }
 #else
   EXPECT_EQ(report.architectures, "");
@@ -42,11 +44,15 @@ TEST(SystemReport, AgreesWithTheDevices) {
   int usable = 0;
   for (const GpuInfo& gpu : report.gpus) {
     EXPECT_EQ(gpu.index >= 0, gpu.why_unusable.empty());
-    if (gpu.index >= 0) EXPECT_EQ(gpu.index, usable++);
+    if (gpu.index >= 0) {
+      EXPECT_EQ(gpu.index, usable++);
+    }
   }
   EXPECT_EQ(usable, device_count(DeviceType::cuda));
   EXPECT_EQ(usable == 0, !report.why_no_gpu.empty());
-  if (usable == 0) EXPECT_EQ(report.why_best, report.why_no_gpu);
+  if (usable == 0) {
+    EXPECT_EQ(report.why_best, report.why_no_gpu);
+  }
 }
 
 TEST(SystemReport, ItsTextHasALineForEachEntry) {
