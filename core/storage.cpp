@@ -32,7 +32,9 @@ bool is_row_major(const Shape& shape, const Strides& strides) {
 // Replaces the bytes of a storage by the same elements in another layout.
 void relayout(Storage& storage, Layout layout) {
   Storage fresh(storage.bytes, storage.device);
-  kernel::relayout[storage.device](storage.data, storage.layout, fresh.data, layout, storage.layout_shape);
+  const int64_t count = storage.layout_shape.numel();
+  kernel::relayout[storage.device](storage.data, storage.layout, fresh.data, layout, storage.layout_shape,
+                                   count == 0 ? 0 : storage.bytes / count);
   std::swap(storage.data, fresh.data);
   storage.layout = layout;
 }
@@ -99,7 +101,8 @@ Tensor in_layout(const Tensor& t, Layout layout) {
   if (layout_of(t) == layout) return t;
   Tensor result = allocate(t.shape(), t.dtype(), t.device());
   set_layout(result, layout);
-  kernel::relayout[t.device()](raw(t), layout_of(t), raw(result), layout, t.shape());
+  kernel::relayout[t.device()](raw(t), layout_of(t), raw(result), layout, t.shape(),
+                               static_cast<int64_t>(size_of(t.dtype())));
   return result;
 }
 

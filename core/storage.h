@@ -1,8 +1,8 @@
 // What a Tensor handle points at: a storage (bytes on a device, with a layout) seen through shape, strides and offset.
 //
-// Layout is a field of the storage. A storage that is not `plain` holds exactly one float32 activation [n, c, h, w],
-// and every tensor over it is the whole of it in row-major order. Kernels that know the layout read `raw`; everybody
-// else goes through `Tensor::data`, a view or a copy, which first turn the storage plain in place.
+// Layout is a field of the storage. A storage that is not `plain` holds exactly one activation [n, c, h, w], float32 or
+// (on a GPU) of 16 bits, and every tensor over it is the whole of it in row-major order. Kernels that know the layout
+// read `raw`; everybody else goes through `Tensor::data`, a view or a copy, which first turn the storage plain in place.
 #pragma once
 
 #include <atomic>
@@ -67,7 +67,7 @@ Tensor make_view(const Tensor& base, const Shape& shape, const Strides& strides,
 
 // The layout of the elements of `t`.
 Layout layout_of(const Tensor& t);
-// Declares that the (fresh, whole, contiguous 4-D float32) tensor will be written in that layout.
+// Declares that the (fresh, whole, contiguous 4-D) tensor will be written in that layout.
 void set_layout(const Tensor& t, Layout layout);
 // Turns the storage plain in place, without a version bump: the values do not change.
 void make_plain(const Tensor& t);

@@ -75,6 +75,11 @@ void install() {
   fill_slot(kernel::nonzero, nonzero);
   fill_slot(kernel::sort, sort);
   fill_slot(kernel::cumsum, cumsum);
+  fill_slot(kernel::conv2d_layout, conv2d_layout);
+  fill_slot(kernel::conv2d_forward, conv2d_forward);
+  fill_slot(kernel::conv2d_fused, conv2d_fused);
+  fill_slot(kernel::conv2d_backward_data, conv2d_backward_data);
+  fill_slot(kernel::conv2d_backward_weight, conv2d_backward_weight);
   fill_slot(kernel::softmax_forward, softmax_forward);
   fill_slot(kernel::softmax_backward, softmax_backward);
   fill_slot(kernel::cross_entropy_forward, cross_entropy_forward);

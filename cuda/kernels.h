@@ -21,7 +21,8 @@ void install_predicates();
 
 void fill(const Tensor& out, Scalar value);
 void copy(const Tensor& in, const Tensor& out);
-void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw);
+void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw,
+              int64_t element_bytes);
 void random_uniform(const Tensor& out, uint64_t seed, uint64_t stream);
 void random_normal(const Tensor& out, uint64_t seed, uint64_t stream);
 void random_integers(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream);
@@ -43,6 +44,19 @@ void scatter(const Tensor& source, const Tensor& index, const kernel::IndexShape
 void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out);
 void sort(const Tensor& x, bool descending, const Tensor& values, const Tensor& indices);
 void cumsum(const Tensor& x, const kernel::ReduceShape& shape, bool reverse, const Tensor& out, bool accumulate);
+
+void conv2d_layout(const kernel::ConvProblem& problem, detail::Layout input, detail::Layout* output);
+void conv2d_forward(const kernel::ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                    const Tensor& out);
+void conv2d_fused(const kernel::ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  const Tensor& add, Activation activation, const Tensor& out);
+void conv2d_backward_data(const kernel::ConvProblem& problem, const Tensor& grad_output, const Tensor& weight,
+                          const Tensor& grad_input, bool accumulate);
+void conv2d_backward_weight(const kernel::ConvProblem& problem, const Tensor& x, const Tensor& grad_output,
+                            const Tensor& grad_weight, bool accumulate_weight, const Tensor& grad_bias,
+                            bool accumulate_bias);
+// out = activation(out + bias + add), add in the layout of out (plain or channels_last); bias and add may be undefined.
+void conv_epilogue(const Tensor& bias, const Tensor& add, Activation activation, const Tensor& out);
 
 void softmax_forward(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
 void softmax_backward(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,

@@ -1,4 +1,4 @@
-// Changes of layout of float32 images [n, c, h, w].
+// Changes of layout of images [n, c, h, w] with elements of 2 or 4 bytes, whatever they are.
 //
 // Between plain and channels_last, each image is a matrix [c, pixels] to be transposed. A block moves tiles of 32 x 32
 // through shared memory, so that both the reads and the writes of a warp are neighbours in memory; the 33rd column of
@@ -15,8 +15,9 @@ constexpr int tile_rows = 8;  // of a tile that a block moves at a time
 }  // namespace
 
 // [count, rows, columns] -> [count, columns, rows].
-__global__ void transpose_kernel(const float* from, float* to, int64_t count, int64_t rows, int64_t columns) {
-  float* shared = block_shared<float, tile*(tile + 1)>();
+template <class T>
+__global__ void transpose_kernel(const T* from, T* to, int64_t count, int64_t rows, int64_t columns) {
+  T* shared = block_shared<T, tile*(tile + 1)>();
   const int x = static_cast<int>(threadIdx.x) % tile, y = static_cast<int>(threadIdx.x) / tile;
   const int64_t tiles_down = (rows + tile - 1) / tile, tiles_across = (columns + tile - 1) / tile;
   for (int64_t item = blockIdx.x; item < count * tiles_down * tiles_across; item += gridDim.x) {
@@ -34,26 +35,40 @@ __global__ void transpose_kernel(const float* from, float* to, int64_t count, in
   }
 }
 
-__global__ void relayout_kernel(const float* from, Images from_images, float* to, Images to_images) {
+template <class T>
+__global__ void relayout_kernel(const T* from, Images from_images, T* to, Images to_images) {
   for (const auto i : grid_stride(to_images.numel())) to[i] = from[from_images.offset(to_images.position(i))];
 }
 
-void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw) {
+namespace {
+
+template <class T>
+void relayout_elements(const T* source, detail::Layout from_layout, T* target, detail::Layout to_layout,
+                       const Shape& nchw) {
   using detail::Layout;
   // The slot gets pointers, no tensor; they lie on the device whose context the caller made current.
   Context& context = Context::current();
-  const auto* source = static_cast<const float*>(from);
-  auto* target = static_cast<float*>(to);
   const int64_t pixels = nchw[2] * nchw[3];
   const Images source_images{from_layout, nchw[0], nchw[1], pixels}, target_images{to_layout, nchw[0], nchw[1], pixels};
   const auto transpose = [&](int64_t rows, int64_t columns) {
     const int64_t tiles = nchw[0] * ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile);
-    launch(transpose_kernel, context.grid(tiles * 256), context, source, target, nchw[0], rows, columns);
+    launch(transpose_kernel<T>, context.grid(tiles * 256), context, source, target, nchw[0], rows, columns);
   };
   if (source_images.numel() == 0) return;
   if (from_layout == Layout::plain && to_layout == Layout::channels_last) return transpose(nchw[1], pixels);
   if (from_layout == Layout::channels_last && to_layout == Layout::plain) return transpose(pixels, nchw[1]);
-  launch(relayout_kernel, context.grid(target_images.numel()), context, source, source_images, target, target_images);
+  launch(relayout_kernel<T>, context.grid(target_images.numel()), context, source, source_images, target,
+         target_images);
+}
+
+}  // namespace
+
+void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw,
+              int64_t element_bytes) {
+  const auto run = [&]<class T>(T) {
+    relayout_elements(static_cast<const T*>(from), from_layout, static_cast<T*>(to), to_layout, nchw);
+  };
+  element_bytes == 2 ? run(uint16_t{}) : run(uint32_t{});
 }
 
 }  // namespace dnn::cuda

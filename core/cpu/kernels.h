@@ -33,6 +33,7 @@ void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out);
 void sort(const Tensor& x, bool descending, const Tensor& values, const Tensor& indices);
 void cumsum(const Tensor& x, const kernel::ReduceShape& shape, bool reverse, const Tensor& out, bool accumulate);
 
-void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw);
+void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw,
+              int64_t element_bytes);
 
 }  // namespace dnn::cpu

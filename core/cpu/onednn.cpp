@@ -193,9 +193,13 @@ struct RelayoutHash {
 }  // namespace
 }  // namespace onednn
 
-void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw) {
+void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw,
+              int64_t element_bytes) {
   using namespace onednn;
   if (nchw.numel() == 0) return;
+  if (element_bytes != sizeof(float))
+    throw DTypeError(fmt::format("relayout: elements have {} bytes, expected {}: on the CPU only float32 has layouts",
+                                 element_bytes, sizeof(float)));
   if (from_layout == to_layout) {
     std::memcpy(to, from, static_cast<size_t>(nchw.numel()) * sizeof(float));
     return;

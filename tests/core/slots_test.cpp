@@ -21,10 +21,6 @@ const std::set<std::string> fused{"conv2d_fused", "linear_fused"};
 
 // Slots that `cuda` does not fill yet, each with the reason.
 const std::map<std::string, std::string> without_cuda{
-    {"conv2d_layout", "convolution comes with cuDNN"},
-    {"conv2d_forward", "convolution comes with cuDNN"},
-    {"conv2d_backward_data", "convolution comes with cuDNN"},
-    {"conv2d_backward_weight", "convolution comes with cuDNN"},
     {"gemm", "products come with cuBLASLt"},
     {"gemm_batched", "products come with cuBLASLt"},
 };

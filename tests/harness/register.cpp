@@ -46,7 +46,7 @@ std::vector<std::string> aspects_of(const Row& row, Device device) {
     bool able = false;
     for (const Sample& sample : row.samples)
       for (const Input& input : sample.inputs)
-        able = able || (input.activation && !input.dtype && takes_layout(input.shape, DType::float32, layout));
+        able = able || (input.activation && !input.dtype && takes_layout(input.shape, DType::float32, layout, device));
     if (able) aspects.push_back(name);
   }
   if (!row.samples.front().inputs.empty()) aspects.push_back("strided");

@@ -104,8 +104,8 @@ void run_type(const Row& row, DType type, Device device) {
 // Which of the inputs that can are in the other layout.
 enum class Laid { all, first, rest };
 
-void run_layout(const Row& row, Layout layout, Device device) {
-  each_sample(row, DType::float32, device, [&](Trial& t) {
+void run_layout_as(const Row& row, DType type, Layout layout, Device device) {
+  each_sample(row, type, device, [&](Trial& t) {
     std::vector<size_t> able;
     for (size_t i = 0; i < t.inputs(); ++i)
       if (t.takes_layout(i, layout)) able.push_back(i);
@@ -122,7 +122,7 @@ void run_layout(const Row& row, Layout layout, Device device) {
         for (size_t i : able)
           if (laid == Laid::all || (laid == Laid::first) == (i == able.front())) inputs[i] = t.leaf_in(i, layout);
         const Tensor result = t.call(inputs);
-        const bool result_able = takes_layout(result.shape(), result.dtype(), layout);
+        const bool result_able = takes_layout(result.shape(), result.dtype(), layout, device);
         if (row.hands_layout_on && laid == Laid::all && result_able && t.all_activations_alike()) {
           EXPECT_STREQ(name_of(detail::layout_of(result)), name_of(layout)) << "the layout of the result";
         }
@@ -139,6 +139,14 @@ void run_layout(const Row& row, Layout layout, Device device) {
       }
     }
   });
+}
+
+// A GPU's images of 16 bits have layouts too.
+void run_layout(const Row& row, Layout layout, Device device) {
+  run_layout_as(row, DType::float32, layout, device);
+  const auto& types = row.floating;
+  if (!device.is_cpu() && std::find(types.begin(), types.end(), DType::bfloat16) != types.end())
+    run_layout_as(row, DType::bfloat16, layout, device);
 }
 
 void run_strided(const Row& row, Device device) {

@@ -116,9 +116,10 @@ Array to_array(const Tensor& t) {
   });
 }
 
-bool takes_layout(const Shape& shape, DType type, detail::Layout layout) {
+bool takes_layout(const Shape& shape, DType type, detail::Layout layout, Device device) {
   if (layout == detail::Layout::plain) return true;
-  if (shape.rank() != 4 || type != DType::float32 || shape.numel() == 0) return false;
+  const bool typed = type == DType::float32 || (!device.is_cpu() && is_floating(type) && size_of(type) == 2);
+  if (shape.rank() != 4 || !typed || shape.numel() == 0) return false;
   const int64_t block = layout == detail::Layout::blocked8 ? 8 : layout == detail::Layout::blocked16 ? 16 : 1;
   return shape[1] % block == 0;
 }
@@ -140,7 +141,8 @@ Tensor with_layout(const Tensor& t, detail::Layout layout) {
   if (layout == detail::Layout::plain) return plain;
   const Tensor copy = detail::allocate(t.shape(), t.dtype(), t.device());
   detail::set_layout(copy, layout);
-  kernel::relayout[t.device()](detail::raw(plain), detail::Layout::plain, detail::raw(copy), layout, t.shape());
+  kernel::relayout[t.device()](detail::raw(plain), detail::Layout::plain, detail::raw(copy), layout, t.shape(),
+                               static_cast<int64_t>(size_of(t.dtype())));
   return copy;
 }
 

@@ -23,8 +23,8 @@ Tensor to_tensor(const Array& values, const TensorOptions& options = {.dtype = D
 // The elements of a tensor of any type.
 Array to_array(const Tensor& t);
 
-// Whether a tensor of that shape and type may have a layout.
-bool takes_layout(const Shape& shape, DType type, detail::Layout layout);
+// Whether a tensor of that shape and type may have a layout on the device.
+bool takes_layout(const Shape& shape, DType type, detail::Layout layout, Device device);
 const char* name_of(detail::Layout layout);
 
 // A copy of the tensor's elements in a layout; outside autograd.

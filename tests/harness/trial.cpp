@@ -75,7 +75,7 @@ Tensors Trial::leaves(Form form) const {
 
 bool Trial::takes_layout(size_t i, Layout layout) const {
   const Input& input = sample_.inputs[i];
-  return input.activation && test::takes_layout(input.shape, type_of(input), layout);
+  return input.activation && test::takes_layout(input.shape, type_of(input), layout, device_);
 }
 
 bool Trial::all_activations_alike() const {

@@ -13,15 +13,19 @@ TEST(RelayoutKernels, EveryPairOfLayouts) {
       for (const Layout to : all_layouts) {
         const Tensor source = uniform(shape), on_gpu = gpu(source);
         const Tensor expected = empty_like(source), actual = gpu_like(source);
-        kernel::relayout[cpu](detail::raw(source), from, detail::raw(expected), to, shape);
-        kernel::relayout[cuda](detail::raw(on_gpu), from, detail::raw(actual), to, shape);
+        kernel::relayout[cpu](detail::raw(source), from, detail::raw(expected), to, shape, 4);
+        kernel::relayout[cuda](detail::raw(on_gpu), from, detail::raw(actual), to, shape, 4);
         expect_same(actual, expected);
+        const Tensor half = gpu(source.to(DType::bfloat16)), actual_half = gpu_like(half);
+        kernel::relayout[cuda](detail::raw(half), from, detail::raw(actual_half), to, shape, 2);
+        expect_same(actual_half, expected.to(DType::bfloat16));
       }
     }
   }
   const Tensor odd = uniform({2, 5, 33, 3}), actual = gpu_like(odd), expected = empty_like(odd);
-  kernel::relayout[cpu](detail::raw(odd), Layout::plain, detail::raw(expected), Layout::channels_last, odd.shape());
-  kernel::relayout[cuda](detail::raw(gpu(odd)), Layout::plain, detail::raw(actual), Layout::channels_last, odd.shape());
+  kernel::relayout[cpu](detail::raw(odd), Layout::plain, detail::raw(expected), Layout::channels_last, odd.shape(), 4);
+  kernel::relayout[cuda](detail::raw(gpu(odd)), Layout::plain, detail::raw(actual), Layout::channels_last, odd.shape(),
+                         4);
   expect_same(actual, expected);
 }
 
@@ -97,7 +101,7 @@ TEST(PoolKernels, EveryLayoutAndType) {
       kernel::max_pool2d_backward[cpu](problem, grad, winners, max_grad, true);
       kernel::avg_pool2d_backward[cpu](problem, grad, mean_grad, true);
       for (const Layout layout : all_layouts) {
-        if (type != DType::float32 && layout != Layout::plain) continue;
+        if (type == DType::float64 && layout != Layout::plain) continue;
         const Tensor gpu_x = to_gpu(x, layout), gpu_grad = to_gpu(grad, layout);
         const Tensor gpu_y = blank(problem.output, type, layout), gpu_mean = blank(problem.output, type, layout);
         const Tensor gpu_winners = blank(problem.output, DType::uint8, layout);
@@ -150,7 +154,7 @@ TEST(InterpolateKernels, EveryLayoutAndType) {
       kernel::interpolate_forward[cpu](problem, x, y);
       kernel::interpolate_backward[cpu](problem, grad, grad_input, true);
       for (const Layout layout : all_layouts) {
-        if (type != DType::float32 && layout != Layout::plain) continue;
+        if (type == DType::float64 && layout != Layout::plain) continue;
         const Tensor gpu_y = blank(problem.output, type, layout), gpu_grad_input = to_gpu(before, layout);
         kernel::interpolate_forward[cuda](problem, to_gpu(x, layout), gpu_y);
         kernel::interpolate_backward[cuda](problem, to_gpu(grad, layout), gpu_grad_input, true);
@@ -176,7 +180,7 @@ const NormCase norm_cases[] = {{{4, 16, 5, 3}, Layout::plain},    {{4, 16, 5, 3}
 TEST(BatchNormKernels, TrainingAndInferenceForwardAndBackward) {
   for (const NormCase& test : norm_cases) {
     for (const DType type : floating_types) {
-      if (type != DType::float32 && test.layout != Layout::plain) continue;
+      if (type == DType::float64 && test.layout != Layout::plain) continue;
       const DType wide = type == DType::float64 ? DType::float64 : DType::float32;
       const Shape c{test.shape[1]};
       const double tolerance = 8 * unit(type);

@@ -10,7 +10,7 @@
 
 #include "core/kernels/runtime.h"
 #include "core/node.h"
-#include "dnn/ops/factory.h"
+#include "dnn/ops.h"
 
 namespace dnn::simt::test {
 
@@ -76,10 +76,11 @@ inline void expect_near(const Tensor& actual, const Tensor& expected, double tol
 
 inline void expect_same(const Tensor& actual, const Tensor& expected) { expect_near(actual, expected, 0); }
 
-// The same tensor in a layout; images with channels that do not fit stay plain.
+// The same tensor in a layout; images with channels that do not fit, and types without layouts, stay plain.
 inline Tensor laid_out(const Tensor& t, Layout layout) {
   const int64_t block = layout == Layout::blocked8 ? 8 : layout == Layout::blocked16 ? 16 : 1;
-  if (t.rank() != 4 || t.dtype() != DType::float32 || t.size(1) % block != 0) return t.clone();
+  const bool typed = t.dtype() == DType::float32 || (!t.device().is_cpu() && size_of(t.dtype()) == 2);
+  if (t.rank() != 4 || !typed || t.size(1) % block != 0) return t.clone();
   return detail::in_layout(t.clone(), layout);
 }
 

@@ -45,14 +45,8 @@ void setup() {
   set_order(std::string(order != nullptr ? order : "every"));
   detail::ensure_installed();
   cuda::Context::of(0).memory().set_caching(false);
-  use_cpu_kernels<kernel::conv2d_forward, kernel::conv2d_fused, kernel::conv2d_backward_data,
-                  kernel::conv2d_backward_weight, kernel::gemm, kernel::gemm_batched, kernel::linear_fused>();
+  use_cpu_kernels<kernel::gemm, kernel::gemm_batched, kernel::linear_fused>();
   detail::runtime_table(DeviceType::cuda).why_incapable = nullptr;  // cuDNN and cuBLASLt are not needed here
-  // The layout that cuDNN is fastest in, so that the kernels between convolutions meet it too.
-  kernel::conv2d_layout.set(
-      DeviceType::cuda, [](const kernel::ConvProblem& problem, detail::Layout, detail::Layout* out) {
-        *out = problem.dtype == DType::float32 ? detail::Layout::channels_last : detail::Layout::plain;
-      });
 }
 
 }  // namespace dnn::simt

@@ -75,7 +75,7 @@ Tensor poisoned(const Shape& shape, Layout layout = Layout::plain, DType type = 
 
 Tensor filled(const Tensor& values, Layout layout) {
   Tensor result = poisoned(values.shape(), layout);
-  kernel::relayout[cpu](detail::raw(values), Layout::plain, detail::raw(result), layout, values.shape());
+  kernel::relayout[cpu](detail::raw(values), Layout::plain, detail::raw(result), layout, values.shape(), sizeof(float));
   return result;
 }
 

@@ -6,10 +6,12 @@
 #include "core/cpu/conv.h"
 #include "core/cpu/onednn.h"
 #include "core/cpu/packed_weights.h"
+#include "core/node.h"
 #include "core/storage.h"
 #include "dnn/autograd.h"
 #include "dnn/ops.h"
 #include "dnn/random.h"
+#include "tests/harness/errors.h"
 
 namespace dnn::cpu {
 namespace {
@@ -87,6 +89,12 @@ TEST(Layout, APointerTurnsTheStoragePlain) {
 TEST(Layout, OfOnePixelIsPlain) {
   NoGrad no_grad;
   EXPECT_EQ(layout_of(conv2d(randn({2, 16, 3, 3}), randn({16, 16, 3, 3}))), Layout::plain);
+}
+
+TEST(Layout, IsOfFloat32Alone) {
+  const Tensor x = zeros({1, 8, 2, 2}, {.dtype = DType::bfloat16});
+  EXPECT_ERROR(detail::in_layout(x, Layout::channels_last), DTypeError,
+               "relayout: elements have 2 bytes, expected 4: on the CPU only float32 has layouts");
 }
 
 TEST(PackedWeights, FollowChangesInPlace) {
