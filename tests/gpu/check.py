@@ -22,8 +22,11 @@ SANITIZED = {
 
 def run(command, seconds, env=None):
     """Exit code (None: out of time) and output of a command; what it started ends with it."""
+    env = {**os.environ, **(env or {})}
+    if any(PACK / "bin" in pathlib.Path(str(argument)).parents for argument in command):
+        env["LD_LIBRARY_PATH"] = os.environ["DNN_LIBRARY_PATH"]
     process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               errors="replace", env={**os.environ, **(env or {})}, start_new_session=True)
+                               errors="replace", env=env, start_new_session=True)
     try:
         output, _ = process.communicate(timeout=max(0.1, seconds))
         return process.returncode, output
@@ -45,7 +48,7 @@ class Part:
         self.name, self.budget = name, seconds
         self.results, self.began, self.seconds = [], time.time(), 0.0
         self.deadline = min(self.began + seconds, END)
-        self.note = ""
+        self.notes = []
 
     def add(self, name, outcome, detail="", output=""):
         self.results.append((name, outcome, detail, output))
@@ -187,6 +190,15 @@ def own_part(pattern, env):
     return run_part
 
 
+def curves(part):
+    own_part("LossCurves", {"DNN_LOSS_CURVES": str(OUT)})(part)
+    for path in sorted(OUT.glob("curves-*.csv")):
+        rows = [[float(x) for x in line.split(",")] for line in path.read_text().splitlines()[1:]]
+        if rows:
+            worst = max(abs(there - here) / max(0.1, abs(here)) for _, here, there in rows)
+            part.notes.append(f"{path.stem.split('-')[1]} off by at most {worst:.2g} of the loss")
+
+
 def mnist(part):
     code, output = run([PACK / "bin" / "mnist", "--device", DEVICE, "--epochs", "5", "--threads", "4"], part.left(),
                        {"DNN_DATA_DIR": str(PACK / "data")})
@@ -246,7 +258,7 @@ def cifar(part):
 PARTS = [
     ("dnn-doctor", 15, doctor),
     ("test cases that need a GPU", 200, cases),
-    ("loss curves, CPU against GPU, 50 steps", 60, own_part("LossCurves", {"DNN_LOSS_CURVES": str(OUT)})),
+    ("loss curves, CPU against GPU, 50 steps", 60, curves),
     ("MNIST", 90, mnist),
     ("ResNet-20 on CIFAR-10, 200 steps", 60, cifar),
     ("compute-sanitizer", 150, sanitizers),
@@ -278,8 +290,8 @@ def write_report(parts, finished):
     lines += [f"| {p.name} | {p.outcome()} | {p.count(PASSED)} | {p.count(FAILED)} | {p.count(NOT_POSSIBLE)} | "
               f"{p.count(SKIPPED)} | {p.seconds:.0f} |" for p in parts]
     for part in parts:
-        lines += [f"\n{part.name}: {cell(detail)}" for _, outcome, detail, _ in part.results
-                  if detail and outcome in (PASSED, NOT_POSSIBLE)]
+        details = [cell(detail) for _, outcome, detail, _ in part.results if detail and outcome in (PASSED, NOT_POSSIBLE)]
+        lines += [f"\n{part.name}: {'; '.join(dict.fromkeys(details + part.notes))}"] if details + part.notes else []
     if failures:
         lines += ["", "## Failed", "", "The output stands in failures.txt.", ""]
         lines += [f"* {name}: {cell(detail) or 'see its output'}" for _, name, _, detail, _ in failures]
@@ -321,8 +333,8 @@ def main():
 
 
 if __name__ == "__main__":
-    for stale in ("report.md", "report.json", "failures.txt"):
-        (OUT / stale).unlink(missing_ok=True)
+    for stale in [OUT / "report.md", OUT / "report.json", OUT / "failures.txt", *OUT.glob("curves-*.csv")]:
+        stale.unlink(missing_ok=True)
     MANIFEST = json.loads((PACK / "manifest.json").read_text())
     BACKGROUND = concurrent.futures.ThreadPoolExecutor(1)
     UNPACKING = BACKGROUND.submit(unpack_cifar)

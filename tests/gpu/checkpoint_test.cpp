@@ -1,4 +1,7 @@
 // Checkpoints cross devices: what was saved on one loads on the other and computes the same.
+#include <unistd.h>
+
+#include <cmath>
 #include <filesystem>
 
 #include "tests/gpu/support.h"
@@ -10,8 +13,7 @@ class Checkpoints : public OnDevice {
  protected:
   void SetUp() override {
     OnDevice::SetUp();
-    folder_ = std::filesystem::temp_directory_path() /
-              ("dnn_gpu_checkpoint_" + std::to_string(GetParam() == DeviceType::cuda));
+    folder_ = std::filesystem::temp_directory_path() / ("dnn_gpu_checkpoint_" + std::to_string(::getpid()));
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }

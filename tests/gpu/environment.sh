@@ -1,4 +1,5 @@
-# Read by check.sh and train.sh: unpacks the archive beside them on first use and finds the libraries. Sets `pack`.
+# Read by check.sh and train.sh: unpacks the archive beside them on first use and finds the libraries. Sets `here`,
+# `pack` and DNN_LIBRARY_PATH.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 pack=${DNN_PACK:-$here/unpacked}
 if [[ ! -f $pack/manifest.json ]]; then
@@ -13,6 +14,7 @@ PYTHON
 fi
 # cuDNN and cuBLASLt lie in the toolkit's folder, or in the Python packages of NVIDIA.
 wheels=$(python3 -c 'import glob, sys; print(":".join(d for p in sys.path for d in sorted(glob.glob(p + "/nvidia/*/lib"))))')
-export LD_LIBRARY_PATH=$pack/lib:/usr/local/cuda/lib64${wheels:+:$wheels}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+# Only for the programs of the pack: python3 shall not meet the older zlib or libjpeg of another system.
+export DNN_LIBRARY_PATH=$pack/lib:/usr/local/cuda/lib64${wheels:+:$wheels}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export PATH=${PATH:-/usr/bin:/bin}:/usr/local/cuda/bin
 export OMP_WAIT_POLICY=passive

@@ -69,7 +69,7 @@ TEST_P(Memory, AStepThatRanOutOfMemoryCanBeRepeated) {
       },
       OutOfMemory);
   const double loss = training.step(batch).item();
-  EXPECT_EQ(loss, undisturbed.step(batch).item());
+  EXPECT_NEAR(loss, undisturbed.step(batch).item(), 1e-4);
 }
 
 DNN_ON_DEVICES(Memory);

@@ -30,7 +30,7 @@ resume=()
 read -ra more <<< "${DNN_TRAIN_OPTIONS:-}"
 status=0
 # SIGINT ends it after the running step, with a checkpoint.
-timeout --signal=INT --kill-after=30 $((deadline - SECONDS)) \
+LD_LIBRARY_PATH=$DNN_LIBRARY_PATH timeout --signal=INT --kill-after=30 $((deadline - SECONDS)) \
   "$pack/bin/train" --recipe "$pack/recipes/$1.json" --device "${DNN_CHECK_DEVICE:-cuda}" --threads 4 --out "$2" \
   "${resume[@]}" "${more[@]}" 2>&1 | tee -a "$2/train.log" || status=$?
 if [[ $status -eq 124 ]]; then
