@@ -321,6 +321,9 @@ def main():
                 part.add(name, FAILED, "not run: the check ran out of time")
             else:
                 function(part)
+            if part.count(SKIPPED) == len(part.results):
+                reason = part.results[0][2] if part.results else "there was none"
+                part.add(name, FAILED, f"no case ran: {reason}")
         except Exception as error:  # a fault of this program is a failure of the part, and the next ones go on
             part.add(name, FAILED, f"{type(error).__name__}: {error}", traceback.format_exc())
         part.seconds = time.time() - part.began

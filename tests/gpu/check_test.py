@@ -38,6 +38,8 @@ def fake_gtest(cases, modes):
             if name.startswith("Two") and "fail" in modes:
                 failed = True
                 print("step_test.cpp:7: Failure\n3 is not 4\n[  FAILED  ] Devices/Step.Two/cuda, where GetParam() = 1-byte object <01> (1 ms)")
+            elif name.endswith("cuda") and "no-gpu" in modes:
+                print(f"support.h:23: Skipped\nno NVIDIA driver is installed\n[  SKIPPED ] {suite}{name} (0 ms)")
             elif name.startswith("strided"):
                 print(f"strided_test.cpp:1: Skipped\nparameters are contiguous\n[  SKIPPED ] {suite}{name} (0 ms)")
             else:
@@ -141,6 +143,10 @@ class Check(unittest.TestCase):
     def test_without_a_gpu(self):
         report = self.check("no-gpu")
         self.assertIn("no GPU: the default device is cpu: no NVIDIA driver", self.failures(report)["dnn-doctor"])
+        # Skipped cases are no success.
+        self.assertEqual([part["result"] for part in report["parts"]],
+                         ["passed" if part["name"] in ("MNIST", "compute-sanitizer") else "failed" for part in report["parts"]])
+        self.assertIn("no case ran: no NVIDIA driver is installed", self.failures(report)["test cases that need a GPU"])
 
     def test_too_many_wrong_digits(self):
         self.assertIn("97.00 %", self.failures(self.check("inaccurate"))["mnist"])
