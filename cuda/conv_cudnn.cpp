@@ -2,8 +2,7 @@
 //
 // cuDNN is opened at run time (library.h), so the frontend gets its handle of dlopen. It would open the CUDA runtime as
 // well, for helpers that are not used here: the runtime that libdnn is linked with measures the time.
-#define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
-#include <cudnn_frontend.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,9 +16,14 @@
 #include "cuda/cudnn.h"
 #include "dnn/error.h"
 
+// Hidden: a program may use another version of the frontend for itself. What the frontend calls is declared above.
+#pragma GCC visibility push(hidden)
+#define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
+#include <cudnn_frontend.h>
 namespace cudnn_frontend {
 void* cudnn_dlhandle = nullptr;
 }
+#pragma GCC visibility pop
 
 namespace dnn::cuda {
 

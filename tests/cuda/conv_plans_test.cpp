@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -20,6 +21,7 @@
 #include "dnn/autograd.h"
 #include "dnn/models.h"
 #include "dnn/ops/factory.h"
+#include "tests/harness/errors.h"
 
 namespace dnn::cuda::test {
 namespace {
@@ -176,6 +178,7 @@ class ConvPlans : public ::testing::Test {
       for (const Kind& kind : kinds) {
         for (const ConvPass pass : passes) {
           const ConvGraph graph = graph_of(conv, kind, pass);
+          expect_translated(graph, conv.problem, kind);
           if (!has_plan(graph)) missing.push_back(conv.name + ": " + text_of(graph));
         }
       }
@@ -184,6 +187,27 @@ class ConvPlans : public ::testing::Test {
   }
 
  private:
+  // Sizes and options are the problem's; in memory the channels come last, or first for float64.
+  static void expect_translated(const ConvGraph& graph, const ConvProblem& problem, const Kind& kind) {
+    const auto expect = [&](const ConvOperand& operand, const Shape& shape) {
+      int64_t step = 1;
+      const bool plain = kind.type == DType::float64;
+      for (const int d : plain ? std::array{3, 2, 1, 0} : std::array{1, 3, 2, 0}) {
+        const auto i = static_cast<size_t>(d);
+        EXPECT_EQ(operand.dims[i], shape[d]) << text_of(graph);
+        EXPECT_EQ(operand.strides[i], step) << text_of(graph);
+        step *= shape[d];
+      }
+    };
+    expect(graph.x, problem.input), expect(graph.weight, problem.weight), expect(graph.y, problem.output);
+    EXPECT_EQ(graph.stride, problem.stride);
+    EXPECT_EQ(graph.padding, problem.padding);
+    EXPECT_EQ(graph.dilation, problem.dilation);
+    EXPECT_EQ(graph.groups(), problem.groups);
+    EXPECT_EQ(graph.dtype, kind.type);
+    EXPECT_EQ(graph.tensor_cores, kind.type != DType::float32 || kind.tf32);
+  }
+
   static void list(const ConvGraph& graph, cuda::ConvPlans& plans) {
     int64_t built = 0;
     std::string names;
@@ -257,6 +281,19 @@ TEST_F(ConvPlans, AGraphThatCudnnDoesNotKnowIsRefusedWithAReason) {
   for (int64_t i = 0; i < plans->count(); ++i) built += plans->build(i);
   EXPECT_EQ(built, 0);
   EXPECT_THAT(plans->refusal(), ::testing::HasSubstr("No valid engine configs"));
+}
+
+TEST_F(ConvPlans, OfNoSuchTypeOrGpuAreErrors) {
+  ConvGraph graph = graph_of(alexnet()[0], kinds[0], ConvPass::forward);
+  try {
+    conv_plans(graph, "{}");
+    FAIL() << "expected BackendError";
+  } catch (const BackendError& error) {
+    EXPECT_THAT(error.what(), ::testing::StartsWith("cuda: properties->deserialize("));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("conv_cudnn.cpp"));
+  }
+  graph.dtype = DType::int32;
+  EXPECT_ERROR(conv_plans(graph, properties_), DTypeError, "conv2d: no kernel for elements of type int32");
 }
 
 TEST_F(ConvPlans, WithoutTf32FewerPlansAreLeft) {

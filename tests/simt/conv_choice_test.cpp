@@ -88,6 +88,14 @@ TEST_F(ConvChoice, PlansThatCannotBeBuiltOrWantTooMuchAreLeftOut) {
   set_stand_in({.fused_plans = {{.builds = false}, {.workspace = int64_t{1} << 40}, {.workspace = 100}}});
   expect_right();
   EXPECT_THAT(take_runs(), ElementsAre(2));
+  set_stand_in({.plans = {{.workspace = int64_t{1} << 40}}});
+  try {
+    conv2d(gpu(ones({1, 1, 2, 2})), gpu(ones({1, 1, 1, 1})));
+    FAIL() << "expected BackendError";
+  } catch (const BackendError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("; loops0 wants 1099511627776 bytes of workspace, 1"));
+    EXPECT_THAT(error.what(), HasSubstr(" are allowed)"));
+  }
 }
 
 TEST_F(ConvChoice, APlanThatFailsGivesWayToTheNext) {
