@@ -80,6 +80,10 @@ void install() {
   fill_slot(kernel::conv2d_fused, conv2d_fused);
   fill_slot(kernel::conv2d_backward_data, conv2d_backward_data);
   fill_slot(kernel::conv2d_backward_weight, conv2d_backward_weight);
+  fill_slot(kernel::gemm, gemm);
+  fill_slot(kernel::gemm_batched, gemm_batched);
+  fill_slot(kernel::linear_fused, linear_fused);
+  fill_slot(kernel::linear_backward_weight, linear_backward_weight);
   fill_slot(kernel::softmax_forward, softmax_forward);
   fill_slot(kernel::softmax_backward, softmax_backward);
   fill_slot(kernel::cross_entropy_forward, cross_entropy_forward);

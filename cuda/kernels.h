@@ -45,6 +45,14 @@ void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out);
 void sort(const Tensor& x, bool descending, const Tensor& values, const Tensor& indices);
 void cumsum(const Tensor& x, const kernel::ReduceShape& shape, bool reverse, const Tensor& out, bool accumulate);
 
+void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out, bool accumulate);
+void gemm_batched(const kernel::BatchedGemm& product, const Tensor& a, const Tensor& b, const Tensor& out,
+                  bool accumulate);
+void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
+                  const Tensor& out, const Tensor& before);
+void linear_backward_weight(const Tensor& grad, const Tensor& x, const Tensor& grad_weight, bool accumulate,
+                            const Tensor& grad_bias, bool accumulate_bias);
+
 void conv2d_layout(const kernel::ConvProblem& problem, detail::Layout input, detail::Layout* output);
 void conv2d_forward(const kernel::ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                     const Tensor& out);

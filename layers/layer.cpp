@@ -20,6 +20,12 @@ void Layer::call_hooks(const Tensor& x, const Tensor& y) const {
   for (const Hook& hook : std::vector<Hook>(hooks_)) hook.call(*this, x, y);  // a hook may remove itself
 }
 
+Activation Epilogue::activation() const {
+  if (relu && gelu_tanh) throw ArgumentError("Epilogue: relu and gelu_tanh are both set, expected at most one");
+  if (gelu_tanh) return Activation::gelu_tanh;
+  return relu ? Activation::relu : Activation::none;
+}
+
 namespace detail {
 
 namespace {

@@ -10,6 +10,7 @@
 #include "dnn/autograd.h"
 #include "dnn/layers/activation.h"
 #include "dnn/layers/conv.h"
+#include "dnn/layers/linear.h"
 #include "dnn/layers/norm.h"
 #include "dnn/ops/binary.h"
 
@@ -66,8 +67,11 @@ void Sequential::push_back(std::unique_ptr<Layer> layer) {
   detail::Link link;
   link.fusable = dynamic_cast<FusableLayer*>(layer.get());
   link.conv = exactly<Conv2d>(*layer);
+  link.linear = exactly<Linear>(*layer);
   link.norm = exactly<BatchNorm2d>(*layer);
   link.is_relu = exactly<ReLU>(*layer) != nullptr;
+  const GELU* const gelu = exactly<GELU>(*layer);
+  link.is_gelu_tanh = gelu != nullptr && gelu->form() == GeluForm::tanh;
   link.name = std::to_string(links_.size());
   link.layer = std::move(layer);
   links_.push_back(std::move(link));
@@ -113,7 +117,9 @@ Tensor Sequential::forward(Tensor x) {
         links_[i].norm->weight.size(0) == link.conv->weight.size(0))
       norm = links_[i++].norm;
     Epilogue epilogue;
-    if (unseen(i) && links_[i].is_relu) epilogue.relu = true, ++i;
+    epilogue.relu = unseen(i) && links_[i].is_relu;
+    epilogue.gelu_tanh = link.linear != nullptr && unseen(i) && links_[i].is_gelu_tanh;
+    if (epilogue.relu || epilogue.gelu_tanh) ++i;
     x = norm != nullptr ? forward_folded(link, *norm, x, epilogue) : (*link.fusable)(x, epilogue);
   }
   return x;

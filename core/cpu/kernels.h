@@ -24,7 +24,7 @@ void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, 
 void gemm_batched(const kernel::BatchedGemm& problem, const Tensor& a, const Tensor& b, const Tensor& out,
                   bool accumulate);
 void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
-                  const Tensor& out);
+                  const Tensor& out, const Tensor& before);
 
 void gather(const Tensor& x, const Tensor& index, const kernel::IndexShape& shape, const Tensor& out);
 void scatter(const Tensor& source, const Tensor& index, const kernel::IndexShape& shape, kernel::Scatter how,

@@ -8,6 +8,8 @@
 #include "core/cpu/kernels.h"
 #include "core/cpu/onednn.h"
 #include "core/functors.h"
+#include "core/kernels/copy.h"
+#include "core/kernels/elementwise.h"
 
 namespace dnn::cpu {
 namespace {
@@ -69,7 +71,7 @@ void gemm_float32(const Sizes& size, const Tensor& a, bool transpose_a, const Te
                         static_cast<const float*>(detail::raw(b)), b.shape()[1], accumulate ? 1.0f : 0.0f, to, size.n));
 }
 
-// out = activation(out + bias + add) in one pass; null pointers are left out.
+// out = activation(out + bias + add) in one pass, of none and relu; null pointers are left out.
 template <class T>
 void finish(T* out, const T* bias, const T* add, Activation activation, int64_t m, int64_t n) {
   const bool relu = activation == Activation::relu;
@@ -152,12 +154,18 @@ void gemm_batched(const kernel::BatchedGemm& problem, const Tensor& a, const Ten
 }
 
 void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
-                  const Tensor& out) {
+                  const Tensor& out, const Tensor& before) {
   if (out.numel() == 0) return;
   const Tensor result = float32_like(out);
   gemm(to_float32(x), false, to_float32(weight), true, result, false);
-  if (out.dtype() == DType::float64) return finish<double>(result, bias, add, activation);
-  finish<float>(result, to_float32(bias), to_float32(add), activation);
+  if (out.dtype() == DType::float64)
+    finish<double>(result, bias, add, activation);
+  else
+    finish<float>(result, to_float32(bias), to_float32(add), activation);
+  if (activation == Activation::gelu_tanh) {
+    if (before.defined()) kernel::copy[Device::cpu()](result, before);
+    kernel::unary_forward<functor::GeluTanh>[Device::cpu()](functor::GeluTanh{}, result, result);
+  }
   round_to(result, out);
 }
 

@@ -31,7 +31,8 @@ inline constinit Slot<void(const ConvProblem& problem, const Tensor& x, const Te
                            const Tensor& out)>
     conv2d_forward{"conv2d_forward"};
 
-// out = activation(conv(x, weight) + bias + add); bias and add may be undefined. Fused; may be left empty.
+// out = activation(conv(x, weight) + bias + add), of none and relu; bias and add may be undefined. Fused; may be left
+// empty.
 inline constinit Slot<void(const ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                            const Tensor& add, Activation activation, const Tensor& out)>
     conv2d_fused{"conv2d_fused"};

@@ -33,15 +33,22 @@ inline constinit Slot<void(const BatchedGemm& problem, const Tensor& a, const Te
                            bool accumulate)>
     gemm_batched{"gemm_batched"};
 
-// out [m, n] = activation(x [m, k] weight [n, k]^T + bias [n] + add [m, n]); bias and add may be undefined. Fused; may
-// be left empty.
+// out [m, n] = activation(x [m, k] weight [n, k]^T + bias [n] + add [m, n]); bias and add may be undefined. `before`
+// [m, n], unless undefined, receives the activation's argument; it is asked for with gelu_tanh alone. Fused; may be
+// left empty.
 inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                           Activation activation, const Tensor& out)>
+                           Activation activation, const Tensor& out, const Tensor& before)>
     linear_fused{"linear_fused"};
+
+// grad_weight [n, k] = grad [m, n]^T x [m, k] and grad_bias [n] = the sum of grad's rows, each (+ itself when its
+// `accumulate`). Fused; may be left empty.
+inline constinit Slot<void(const Tensor& grad, const Tensor& x, const Tensor& grad_weight, bool accumulate,
+                           const Tensor& grad_bias, bool accumulate_bias)>
+    linear_backward_weight{"linear_backward_weight"};
 
 template <class Visit>
 void visit_linear_slots(Visit&& visit) {
-  visit(gemm), visit(gemm_batched), visit(linear_fused);
+  visit(gemm), visit(gemm_batched), visit(linear_fused), visit(linear_backward_weight);
 }
 
 }  // namespace dnn::kernel

@@ -10,7 +10,8 @@ namespace dnn::kernel {
 
 // Training: x [n, c, h, w] -> out = activation((x - mean) * inv_std * weight + bias + add), mean and inv_std [c] of the
 // batch (biased variance) are outputs kept for the backward pass; running_mean and running_var (either both or none
-// defined) move by `momentum` towards the batch's mean and unbiased variance. `add` may be undefined.
+// defined) move by `momentum` towards the batch's mean and unbiased variance. `add` may be undefined; activation is none
+// or relu.
 inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                            Activation activation, double momentum, double eps, const Tensor& running_mean,
                            const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out)>

@@ -71,6 +71,11 @@ ConvProblem problem_of(const char* where, const Tensor& input, const Tensor& wei
 Tensor convolve(const char* where, const Tensor& input, const Tensor& weight, const Tensor& bias,
                 const Conv2dOptions& options) {
   const ConvProblem problem = problem_of(where, input, weight, bias, options);
+  if (options.activation == Activation::gelu_tanh) {  // the kernels know relu alone
+    Conv2dOptions plain = options;
+    plain.activation = Activation::none;
+    return gelu(convolve(where, input, weight, bias, plain), GeluForm::tanh);
+  }
   const Device device = input.device();
   const bool fused = options.activation != Activation::none || options.add.defined();
   if (fused && !kernel::conv2d_fused.filled(device)) {

@@ -53,18 +53,32 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, con
   }
 
   Tensor out = detail::allocate(result, type, input.device());
+  Tensor saved;  // for the way back through the activation
+  if (options.activation == Activation::relu) saved = out;
+  if (options.activation == Activation::gelu_tanh &&
+      detail::needs_grad(std::initializer_list<Tensor>{input, weight, bias, add}))
+    saved = detail::allocate(result, type, input.device());
   {
     NoGrad no_grad;
     const Tensor x_plain = detail::plain(input), w_plain = detail::plain(weight);
     kernel::linear_fused[input.device()](x_plain, w_plain, bias.defined() ? detail::plain(bias) : bias,
-                                         add.defined() ? detail::plain(add) : add, options.activation, out);
+                                         add.defined() ? detail::plain(add) : add, options.activation, out,
+                                         options.activation == Activation::gelu_tanh ? saved : Tensor());
   }
-  Saved y = options.activation == Activation::none ? Saved() : Saved(out);
   detail::record(
       "linear", out, {input, weight, bias, add},
-      [x = Saved(input), w = Saved(weight), y, activation = options.activation](Backward& b) {
-        const Tensor grad = detail::before_activation(b.grad(), b.get(y), activation);
+      [x = Saved(input), w = Saved(weight), saved = saved.defined() ? Saved(saved) : Saved(),
+       activation = options.activation](Backward& b) {
+        const Tensor grad = detail::before_activation(b.grad(), b.get(saved), activation);
         if (b.wants(0)) gemm(grad, false, b.get(w), false, b.into(0));
+        if (b.wants(1) && b.wants(2) && kernel::linear_backward_weight.filled(grad.device())) {
+          const auto [out, accumulate] = b.into(1);
+          const auto [bias, accumulate_bias] = b.into(2);
+          kernel::linear_backward_weight[out.device()](detail::plain(grad), detail::plain(b.get(x)), out, accumulate,
+                                                       bias, accumulate_bias);
+          if (b.wants(3)) b.set(3, grad);
+          return;
+        }
         if (b.wants(1)) gemm(grad, true, b.get(x), false, b.into(1));
         if (b.wants(2)) {
           const auto [out, accumulate] = b.into(2);

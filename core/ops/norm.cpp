@@ -25,7 +25,8 @@ void check_channels(const Tensor& t, const char* name, const Tensor& x, DType ty
     throw ShapeError(
         fmt::format("batch_norm: {} has shape {}, expected [{}] (input {})", name, t.shape(), x.size(1), x.shape()));
   if (t.dtype() != type)
-    throw DTypeError(fmt::format("batch_norm: {} is {}, expected {} for an input of {}", name, t.dtype(), type, x.dtype()));
+    throw DTypeError(
+        fmt::format("batch_norm: {} is {}, expected {} for an input of {}", name, t.dtype(), type, x.dtype()));
   if (!t.is_contiguous())
     throw ArgumentError(fmt::format("batch_norm: {} has gaps between its elements, expected it contiguous", name));
 }
@@ -40,8 +41,8 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tens
                                            {"add", &o.add}});
   detail::check_floating("batch_norm", "input", x);
   if (x.rank() != 2 && x.rank() != 4)
-    throw ShapeError(
-        fmt::format("batch_norm: input has {} dimensions, expected [n, c] or [n, c, h, w] (input {})", x.rank(), x.shape()));
+    throw ShapeError(fmt::format("batch_norm: input has {} dimensions, expected [n, c] or [n, c, h, w] (input {})",
+                                 x.rank(), x.shape()));
   const DType type = parameter_type(x.dtype());
   check_channels(weight, "weight", x, type);
   check_channels(bias, "bias", x, type);
@@ -66,6 +67,11 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tens
 Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options) {
   check(input, weight, bias, running_mean, running_var, options);
+  if (options.activation == Activation::gelu_tanh) {  // the kernels know relu alone
+    BatchNormOptions plain = options;
+    plain.activation = Activation::none;
+    return gelu(batch_norm(input, weight, bias, running_mean, running_var, plain), GeluForm::tanh);
+  }
   if (input.rank() == 2) {
     BatchNormOptions flat = options;
     const Shape image{input.size(0), input.size(1), 1, 1};

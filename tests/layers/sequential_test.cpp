@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "core/node.h"
 #include "tests/harness/errors.h"
 #include "tests/layers/check_layer.h"
 
@@ -178,6 +179,29 @@ TEST(Sequential, FusesOnlyWithTheReluRightBehind) {
   net[0].register_forward_hook([](const Layer&, const Tensor&, const Tensor&) {});
   net(numbers({4}));
   EXPECT_EQ(calls, std::vector<bool>({false, false, false})) << "somebody looks at the first one";
+}
+
+TEST(Sequential, FusesLinearWithTheTanhFormOfGelu) {
+  const Tensor x = numbers({3, 4});
+  const auto last_operation = [](const Tensor& y) { return std::string(detail::Access::impl(y).node->name); };
+  Sequential net{Linear(4, 8), GELU(GeluForm::tanh)};
+  EXPECT_EQ(last_operation(net(x)), "linear");
+  Sequential plain = net.clone();
+  const auto actual = run(net, x, [&](const Tensor& in) { return net(in); });
+  const auto expected = run(plain, x, [&](const Tensor& in) { return one_by_one(plain, in); });
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) expect_near(actual[i], expected[i], std::to_string(i), 2e-5);
+  EXPECT_EQ(last_operation(Sequential(Linear(4, 8), GELU())(x)), "gelu") << "the exact form is another function";
+  net[0].register_forward_hook([](const Layer&, const Tensor&, const Tensor&) {});
+  EXPECT_EQ(last_operation(net(x)), "gelu") << "somebody looks at the first one";
+}
+
+TEST(Epilogue, HasOneActivation) {
+  EXPECT_EQ(Epilogue{}.activation(), Activation::none);
+  EXPECT_EQ((Epilogue{.relu = true}.activation()), Activation::relu);
+  EXPECT_EQ((Epilogue{.gelu_tanh = true}.activation()), Activation::gelu_tanh);
+  EXPECT_ERROR((Epilogue{.relu = true, .gelu_tanh = true}.activation()), ArgumentError,
+               "Epilogue: relu and gelu_tanh are both set, expected at most one");
 }
 
 // ---- folding -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // Convolution.
 #include "dnn/ops/conv.h"
 
+#include "tests/harness/activation.h"
 #include "tests/harness/op_row.h"
 
 namespace dnn::test {
@@ -40,7 +41,7 @@ Array reference(const Case& c, const std::vector<Array>& inputs) {
           sum += x(at[0], group * channels + channel, row, column) * w(at[1], channel, r, s);
         }
     if (c.add) sum += inputs[c.bias ? 3 : 2].at(at);
-    y.at(at) = o.activation == Activation::relu && sum < 0 ? 0 : sum;
+    y.at(at) = activated(sum, o.activation);
   });
   return y;
 }
@@ -82,6 +83,12 @@ Row conv2d_row() {
            Case{"padding beyond the filter", {1, 1, 2, 2}, {1, 1, 2, 2}, {.padding = 3}},
            Case{"relu", {2, 3, 5, 5}, {4, 3, 3, 3}, {.padding = 1, .activation = Activation::relu}},
            Case{"add and relu", {2, 3, 5, 5}, {4, 3, 3, 3}, {.padding = 1, .activation = Activation::relu}, true, true},
+           Case{"add and gelu",
+                {2, 3, 5, 5},
+                {4, 3, 3, 3},
+                {.padding = 1, .activation = Activation::gelu_tanh},
+                true,
+                true},
            Case{"add, no bias", {2, 3, 5, 5}, {4, 3, 3, 3}, {.padding = 1}, false, true},
            Case{"sixteen channels", {2, 16, 4, 3}, {16, 16, 3, 3}, {.padding = 1}},
            Case{"sixteen channels, add and relu",

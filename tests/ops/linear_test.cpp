@@ -1,6 +1,7 @@
 // Matrix products.
 #include "dnn/ops/linear.h"
 
+#include "tests/harness/activation.h"
 #include "tests/harness/op_row.h"
 
 namespace dnn::test {
@@ -166,7 +167,8 @@ Row outer_row() {
 struct LinearCase {
   Shape input;
   int64_t features;
-  bool bias = true, add = false, relu = false;
+  bool bias = true, add = false;
+  Activation activation = Activation::none;
 };
 
 Array linear_reference(const LinearCase& c, const std::vector<Array>& x) {
@@ -179,27 +181,34 @@ Array linear_reference(const LinearCase& c, const std::vector<Array>& x) {
     for (int64_t k = 0; k < in; ++k) y[i] += x[0][row * in + k] * x[1](feature, k);
     if (c.bias) y[i] += x[2][feature];
     if (c.add) y[i] += x[c.bias ? 3 : 2][i];
-    if (c.relu && y[i] < 0) y[i] = 0;
+    y[i] = activated(y[i], c.activation);
   }
   return y;
 }
 
 Row linear_row() {
   Row row{.operation = "linear"};
+  constexpr Activation none = Activation::none, relu = Activation::relu, gelu = Activation::gelu_tanh;
   for (const LinearCase& c : {
            LinearCase{{3, 4}, 5},
            LinearCase{{3, 4}, 5, false},
-           LinearCase{{3, 4}, 5, true, false, true},
-           LinearCase{{3, 4}, 5, true, true, false},
-           LinearCase{{3, 4}, 5, false, true, true},
-           LinearCase{{2, 3, 4}, 5, true, true, true},
+           LinearCase{{3, 4}, 5, true, false, relu},
+           LinearCase{{3, 4}, 5, true, true, none},
+           LinearCase{{3, 4}, 5, false, true, relu},
+           LinearCase{{2, 3, 4}, 5, true, true, relu},
+           LinearCase{{3, 4}, 5, true, false, gelu},
+           LinearCase{{3, 4}, 8, true, true, gelu},
+           LinearCase{{2, 3, 4}, 8, false, false, gelu},
            LinearCase{{4}, 3},
            LinearCase{{1, 1}, 1},
-           LinearCase{{19, 35}, 17, true, false, true},
+           LinearCase{{19, 35}, 17, true, false, relu},
+           LinearCase{{19, 35}, 24, true, false, gelu},
            LinearCase{{0, 4}, 3},
-           LinearCase{{2, 0, 4}, 3, true, true, true},
-           LinearCase{{3, 4}, 0, true, true, true},
-           LinearCase{{3, 0}, 2, true, false, true},
+           LinearCase{{2, 0, 4}, 3, true, true, relu},
+           LinearCase{{0, 4}, 8, true, true, gelu},
+           LinearCase{{3, 4}, 0, true, true, relu},
+           LinearCase{{3, 0}, 2, true, false, relu},
+           LinearCase{{3, 0}, 8, true, true, gelu},
        }) {
     Shape result = c.input;
     const int64_t in = result[result.rank() - 1];
@@ -208,13 +217,15 @@ Row linear_row() {
     if (c.bias) inputs.push_back(Input({c.features}).parameter());
     if (c.add) inputs.push_back(Input(result));
     row.sample({.label = c.input.str() + " to " + std::to_string(c.features) + (c.bias ? " bias" : "") +
-                         (c.add ? " add" : "") + (c.relu ? " relu" : ""),
+                         (c.add ? " add" : "") +
+                         (c.activation == relu   ? " relu"
+                          : c.activation == gelu ? " gelu"
+                                                 : ""),
                 .inputs = inputs,
                 .function =
                     [c](const Args& x) {
                       return linear(x[0], x[1], c.bias ? x[2] : Tensor(),
-                                    {.activation = c.relu ? Activation::relu : Activation::none,
-                                     .add = c.add ? x[c.bias ? 3 : 2] : Tensor()});
+                                    {.activation = c.activation, .add = c.add ? x[c.bias ? 3 : 2] : Tensor()});
                     },
                 .reference = [c](const std::vector<Array>& x) { return linear_reference(c, x); }});
   }

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "tests/harness/activation.h"
 #include "tests/harness/op_row.h"
 
 namespace dnn::test {
@@ -54,7 +55,7 @@ Array reference(const Case& c, Result wanted, const std::vector<Array>& inputs) 
     double value =
         (x.at(at) - mean[channel]) / std::sqrt(variance[channel] + c.options.eps) * inputs[1](at[1]) + inputs[2](at[1]);
     if (c.add) value += inputs[5].at(at);
-    y.at(at) = c.options.activation == Activation::relu && value < 0 ? 0 : value;
+    y.at(at) = activated(value, c.options.activation);
   });
   return y;
 }
@@ -85,6 +86,7 @@ Row batch_norm_row() {
            Case{"training, rows", {6, 5}},
            Case{"training, relu", {3, 4, 2, 3}, {.activation = Activation::relu}},
            Case{"training, add and relu", {3, 4, 2, 3}, {.activation = Activation::relu}, true},
+           Case{"training, add and gelu", {3, 4, 2, 3}, {.activation = Activation::gelu_tanh}, true},
            Case{"training, add", {3, 4, 2, 3}, {}, true},
            Case{"training, rows, add and relu", {6, 5}, {.activation = Activation::relu}, true},
            Case{"training without running statistics", {3, 4, 2, 3}, {.eps = 1e-3}, false, false},
@@ -95,6 +97,7 @@ Row batch_norm_row() {
            Case{"inference, rows", {3, 4}, {.training = false}},
            Case{"inference, relu", {3, 4, 2, 3}, {.training = false, .activation = Activation::relu}},
            Case{"inference, add and relu", {2, 16, 2, 3}, {.training = false, .activation = Activation::relu}, true},
+           Case{"inference, rows, gelu", {3, 4}, {.training = false, .activation = Activation::gelu_tanh}},
            Case{"inference, one element", {1, 1, 1, 1}, {.training = false}},
            Case{"inference, no images", {0, 3, 2, 2}, {.training = false}},
            Case{"inference, no images, add and relu",

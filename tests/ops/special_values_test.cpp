@@ -274,6 +274,8 @@ TEST_P(Special, Products) {
   expect(matmul(make({1, 2}, {inf, 1}), make({2, 1}, {0, 1})), {nan});
   expect(matmul(make({1, 2}, {inf, 1}), make({2, 1}, {1, 1})), {inf});
   expect(linear(make({1, 2}, {nan, 1}), make({1, 2}, {1, 1}), {}, {.activation = Activation::relu}), {nan});
+  expect(linear(make({1, 2}, {nan, 1}), make({1, 2}, {1, 1}), {}, {.activation = Activation::gelu_tanh}), {nan});
+  expect(linear(make({2, 1}, {1000, -1000}), make({1, 1}, {1}), {}, {.activation = Activation::gelu_tanh}), {1000, 0});
   expect(conv2d(make({1, 1, 1, 2}, {nan, 1}), make({1, 1, 1, 1}, {2}), {}, {.activation = Activation::relu}), {nan, 2});
 }
 

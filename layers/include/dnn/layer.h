@@ -89,10 +89,12 @@ class Layer : public Module {
 
 /// What follows a layer and is computed by its own kernel: relu(layer(x) + add).
 struct Epilogue {
-  Tensor add = {};    ///< Added to the result, of its shape.
-  bool relu = false;  ///< Whether ReLU follows.
+  Tensor add = {};         ///< Added to the result, of its shape.
+  bool relu = false;       ///< Whether ReLU follows.
+  bool gelu_tanh = false;  ///< Whether GELU of the form GeluForm::tanh follows.
 
-  Activation activation() const { return relu ? Activation::relu : Activation::none; }
+  /// The one that follows; throws ArgumentError for both.
+  Activation activation() const;
 };
 
 /// A layer whose kernel can add a tensor to the result and apply ReLU; deriving classes implement `forward_fused`.

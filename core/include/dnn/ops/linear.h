@@ -5,8 +5,8 @@
 
 namespace dnn {
 
-/// What a fused operation applies to its result.
-enum class Activation { none, relu };
+/// What a fused operation applies to its result; `gelu_tanh` is `gelu` of the form `GeluForm::tanh`.
+enum class Activation { none, relu, gelu_tanh };
 
 /// Options of `linear`.
 struct LinearOptions {

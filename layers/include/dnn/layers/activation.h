@@ -69,6 +69,7 @@ class GELU : public Layer {
   DNN_MODULE()
   explicit GELU(GeluForm form = GeluForm::exact) : form_(form) {}
   Tensor forward(Tensor x) override { return gelu(x, form_); }
+  GeluForm form() const { return form_; }  ///< As given.
   std::string describe() const override { return form_ == GeluForm::tanh ? "form=tanh" : ""; }
 
  private:

@@ -1,7 +1,8 @@
 // Sequential: layers one after the other.
 //
 // It runs neighbours as one where that is the same computation and nobody looks at what is in between (no hook): a
-// FusableLayer with the ReLU after it and, in evaluation without gradients, a convolution with the batch norm after it.
+// FusableLayer with the ReLU after it, a Linear with the GELU of form tanh after it and, in evaluation without
+// gradients, a convolution with the batch norm after it.
 #pragma once
 
 #include <concepts>
@@ -17,6 +18,7 @@ namespace dnn {
 
 class BatchNorm2d;
 class Conv2d;
+class Linear;
 
 namespace detail {
 
@@ -32,8 +34,10 @@ struct Link {
   std::string name;
   FusableLayer* fusable = nullptr;  // the layer itself, or nullptr when it is none of these
   Conv2d* conv = nullptr;
+  Linear* linear = nullptr;
   BatchNorm2d* norm = nullptr;
   bool is_relu = false;
+  bool is_gelu_tanh = false;
   // A convolution with the batch norm after it folded in, and the six tensors it was computed from.
   Tensor folded_weight, folded_bias;
   std::vector<Seen> folded_from;

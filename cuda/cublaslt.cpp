@@ -1,0 +1,378 @@
+// Plans for matrix products by cuBLASLt: its heuristics propose algorithms, the fastest on random data is kept.
+//
+// The host waits while a plan is made, once for each problem. DNN_MATMUL_CANDIDATES says how many proposals are timed,
+// 1 to 16 (the default); with 1 the first is taken as it is.
+//
+// cuBLASLt does not say whether its activations keep NaN, as ours do. So a plan with one is tried with a NaN among the
+// factors, and one that loses it is not used.
+#include <cublasLt.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "cuda/check.h"
+#include "cuda/context.h"
+#include "cuda/kernels.h"
+#include "cuda/library.h"
+#include "cuda/matmul_plan.h"
+#include "dnn/error.h"
+
+namespace dnn::cuda {
+
+namespace {
+
+void check(cublasStatus_t status, const char* call, const char* file, int line) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw_call_failed(call, DNN_LIBRARY_FUNCTION(cublaslt, cublasLtGetStatusName)(status), file, line);
+}
+
+// Calls a function of cuBLASLt and throws BackendError with call, status and place when it fails.
+#define DNN_CUBLASLT_CALL(function, ...) \
+  check(DNN_LIBRARY_FUNCTION(cublaslt, function)(__VA_ARGS__), #function "(" #__VA_ARGS__ ")", __FILE__, __LINE__)
+
+constexpr uint64_t workspace_limit = uint64_t{32} << 20;
+constexpr int most_candidates = 16;
+
+// The handle of a context, made on first use and never destroyed. It serves all threads at once.
+cublasLtHandle_t handle_of(const Context& context) {
+  static std::mutex mutex;
+  static auto& handles = *new std::map<const Context*, cublasLtHandle_t>;
+  const std::lock_guard lock(mutex);
+  cublasLtHandle_t& handle = handles[&context];
+  if (handle == nullptr) DNN_CUBLASLT_CALL(cublasLtCreate, &handle);
+  return handle;
+}
+
+// ---- descriptors ----------------------------------------------------------------------------------------------------
+
+cudaDataType data_type(DType type) {
+  switch (type) {
+    case DType::float64: return CUDA_R_64F;
+    case DType::float32: return CUDA_R_32F;
+    case DType::float16: return CUDA_R_16F;
+    case DType::bfloat16: return CUDA_R_16BF;
+    default: throw DTypeError(fmt::format("matmul: elements of type {}, expected a floating type", name_of(type)));
+  }
+}
+
+cublasComputeType_t compute_type(MatmulCompute compute) {
+  switch (compute) {
+    case MatmulCompute::float64: return CUBLAS_COMPUTE_64F;
+    case MatmulCompute::float32: return CUBLAS_COMPUTE_32F;
+    case MatmulCompute::tf32: return CUBLAS_COMPUTE_32F_FAST_TF32;
+  }
+  return CUBLAS_COMPUTE_32F;
+}
+
+cublasLtEpilogue_t epilogue_type(MatmulEpilogue epilogue) {
+  switch (epilogue) {
+    case MatmulEpilogue::none: return CUBLASLT_EPILOGUE_DEFAULT;
+    case MatmulEpilogue::bias: return CUBLASLT_EPILOGUE_BIAS;
+    case MatmulEpilogue::relu: return CUBLASLT_EPILOGUE_RELU;
+    case MatmulEpilogue::relu_bias: return CUBLASLT_EPILOGUE_RELU_BIAS;
+    case MatmulEpilogue::gelu: return CUBLASLT_EPILOGUE_GELU;
+    case MatmulEpilogue::gelu_bias: return CUBLASLT_EPILOGUE_GELU_BIAS;
+    case MatmulEpilogue::gelu_aux: return CUBLASLT_EPILOGUE_GELU_AUX;
+    case MatmulEpilogue::gelu_aux_bias: return CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+    case MatmulEpilogue::bias_gradient: return CUBLASLT_EPILOGUE_BGRADB;
+  }
+  return CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+// Owns a descriptor of any of the three kinds.
+template <class Descriptor, class Destroy>
+class Owned {
+ public:
+  Owned() = default;
+  ~Owned() {
+    if (descriptor != nullptr) Destroy{}(descriptor);
+  }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  Descriptor descriptor = nullptr;
+};
+
+struct DestroyLayout {
+  void operator()(cublasLtMatrixLayout_t layout) const {
+    DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatrixLayoutDestroy)(layout);
+  }
+};
+struct DestroyOperation {
+  void operator()(cublasLtMatmulDesc_t operation) const {
+    DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmulDescDestroy)(operation);
+  }
+};
+struct DestroyPreference {
+  void operator()(cublasLtMatmulPreference_t preference) const {
+    DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmulPreferenceDestroy)(preference);
+  }
+};
+
+// The types of the values are those that cublasLt.h documents for the attributes.
+struct MatrixLayout : Owned<cublasLtMatrixLayout_t, DestroyLayout> {
+  MatrixLayout(const MatmulMatrix& m, DType type, int64_t batch) {
+    DNN_CUBLASLT_CALL(cublasLtMatrixLayoutCreate, &descriptor, data_type(type), static_cast<uint64_t>(m.rows),
+                      static_cast<uint64_t>(m.columns), m.leading);
+    if (batch == 1) return;
+    set(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, static_cast<int32_t>(batch));
+    set(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, m.step);
+  }
+  template <class Value>
+  void set(cublasLtMatrixLayoutAttribute_t attribute, Value value) {
+    DNN_CUBLASLT_CALL(cublasLtMatrixLayoutSetAttribute, descriptor, attribute, &value, sizeof value);
+  }
+};
+
+struct Operation : Owned<cublasLtMatmulDesc_t, DestroyOperation> {
+  explicit Operation(const MatmulProblem& p) {
+    const cudaDataType scale = p.compute == MatmulCompute::float64 ? CUDA_R_64F : CUDA_R_32F;
+    DNN_CUBLASLT_CALL(cublasLtMatmulDescCreate, &descriptor, compute_type(p.compute), scale);
+    const auto turn = [](bool transpose) { return static_cast<int32_t>(transpose ? CUBLAS_OP_T : CUBLAS_OP_N); };
+    set(CUBLASLT_MATMUL_DESC_TRANSA, turn(p.transpose_a));
+    set(CUBLASLT_MATMUL_DESC_TRANSB, turn(p.transpose_b));
+    if (p.epilogue == MatmulEpilogue::none) return;
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, static_cast<uint32_t>(epilogue_type(p.epilogue)));
+    if (has_aux(p.epilogue)) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.aux_leading);
+  }
+  template <class Value>
+  void set(cublasLtMatmulDescAttributes_t attribute, Value value) {
+    DNN_CUBLASLT_CALL(cublasLtMatmulDescSetAttribute, descriptor, attribute, &value, sizeof value);
+  }
+  void set_vectors(const MatmulProblem& p, const void* bias, const void* aux) {
+    if (has_bias(p.epilogue)) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    if (has_aux(p.epilogue)) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
+  }
+};
+
+struct Preference : Owned<cublasLtMatmulPreference_t, DestroyPreference> {
+  explicit Preference(const MatmulProblem& p) {
+    DNN_CUBLASLT_CALL(cublasLtMatmulPreferenceCreate, &descriptor);
+    set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_limit);
+    // Parts of a sum of 16-bit factors are never rounded to 16 bits before they are added up.
+    if (size_of(p.type) == 2)
+      set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    const auto align = [this](cublasLtMatmulPreferenceAttributes_t attribute, int bytes) {
+      set(attribute, static_cast<uint32_t>(bytes));
+    };
+    const MatmulProblem::Alignments& at = p.alignments;
+    align(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, at.a);
+    align(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, at.b);
+    align(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, p.addend == MatmulAddend::other ? at.c : at.d);
+    align(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, at.d);
+  }
+  template <class Value>
+  void set(cublasLtMatmulPreferenceAttributes_t attribute, Value value) {
+    DNN_CUBLASLT_CALL(cublasLtMatmulPreferenceSetAttribute, descriptor, attribute, &value, sizeof value);
+  }
+};
+
+// ---- the plan -------------------------------------------------------------------------------------------------------
+
+class CublasPlan : public MatmulPlan {
+ public:
+  explicit CublasPlan(const MatmulProblem& p)
+      : problem_(p), operation_(p), a_(p.a, p.type, p.batch), b_(p.b, p.type, p.batch), d_(p.d, p.type, p.batch) {}
+
+  void run(Context& context, const MatmulPointers& pointers) const override {
+    check(enqueue(context, algorithm_, pointers), "cublasLtMatmul", __FILE__, __LINE__);
+  }
+
+  // The heuristics' proposals, best first.
+  std::vector<cublasLtMatmulHeuristicResult_t> propose(const Context& context, int most) {
+    const Preference preference(problem_);
+    set_example_vectors();
+    std::vector<cublasLtMatmulHeuristicResult_t> results(static_cast<size_t>(most));
+    int found = 0;
+    const cublasStatus_t status = DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmulAlgoGetHeuristic)(
+        handle_of(context), operation_.descriptor, a_.descriptor, b_.descriptor, d_.descriptor, d_.descriptor,
+        preference.descriptor, most, results.data(), &found);
+    // Without an epilogue nothing but the sizes can be unsupported; an epilogue may be refused in either way.
+    const bool refused = status == CUBLAS_STATUS_NOT_SUPPORTED ||
+                         (problem_.epilogue != MatmulEpilogue::none && status == CUBLAS_STATUS_INVALID_VALUE);
+    if (refused) return {};
+    check(status, "cublasLtMatmulAlgoGetHeuristic", __FILE__, __LINE__);
+    results.resize(static_cast<size_t>(found));
+    std::erase_if(results, [](const auto& result) { return result.state != CUBLAS_STATUS_SUCCESS; });
+    return results;
+  }
+
+  // Addresses aligned as the vectors will be: the heuristics read nothing there.
+  void set_example_vectors() {
+    const auto example = [](int alignment) { return reinterpret_cast<const void*>(static_cast<uintptr_t>(alignment)); };
+    operation_.set_vectors(problem_, example(problem_.alignments.bias), example(problem_.alignments.aux));
+  }
+
+  void choose(const cublasLtMatmulHeuristicResult_t& algorithm) { algorithm_ = algorithm; }
+
+  cublasStatus_t enqueue(Context& context, const cublasLtMatmulHeuristicResult_t& algorithm,
+                         const MatmulPointers& pointers) const {
+    const auto one_and_zero = [this]() -> std::pair<const void*, const void*> {
+      static constexpr std::array<double, 2> doubles{1, 0};
+      static constexpr std::array<float, 2> floats{1, 0};
+      if (problem_.compute == MatmulCompute::float64) return {&doubles[0], &doubles[1]};
+      return {&floats[0], &floats[1]};
+    };
+    const auto [one, zero] = one_and_zero();
+    const void* const beta = problem_.addend == MatmulAddend::none ? zero : one;
+    const void* const c = problem_.addend == MatmulAddend::other ? pointers.c : pointers.d;
+    const Scratch workspace(context, static_cast<int64_t>(algorithm.workspaceSize));
+    const std::lock_guard lock(mutex_);
+    operation_.set_vectors(problem_, pointers.bias, pointers.aux);
+    return DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmul)(
+        handle_of(context), operation_.descriptor, one, pointers.a, a_.descriptor, pointers.b, b_.descriptor, beta, c,
+        d_.descriptor, pointers.d, d_.descriptor, &algorithm.algo, workspace.as<void>(), algorithm.workspaceSize,
+        context.stream());
+  }
+
+ private:
+  const MatmulProblem problem_;
+  mutable std::mutex mutex_;  // the operation's vectors are set for each call
+  mutable Operation operation_;
+  MatrixLayout a_, b_, d_;
+  cublasLtMatmulHeuristicResult_t algorithm_{};
+};
+
+// ---- timing ---------------------------------------------------------------------------------------------------------
+
+int candidates() {
+  static const int limit = [] {
+    const char* const text = std::getenv("DNN_MATMUL_CANDIDATES");
+    return text == nullptr ? most_candidates : std::clamp(std::atoi(text), 1, most_candidates);
+  }();
+  return limit;
+}
+
+// Random operands of a problem.
+class Trial {
+ public:
+  Trial(Device device, const MatmulProblem& p) {
+    const auto matrix = [&](const MatmulMatrix& m) {
+      return random(device, p.type, (p.batch - 1) * m.step + (m.columns - 1) * m.leading + m.rows);
+    };
+    pointers.a = matrix(p.a), pointers.b = matrix(p.b), pointers.d = matrix(p.d);
+    if (p.addend == MatmulAddend::other) pointers.c = matrix(p.d);
+    if (has_bias(p.epilogue)) pointers.bias = random(device, p.type, std::max(p.d.rows, p.d.columns));
+    if (has_aux(p.epilogue)) pointers.aux = random(device, p.type, p.d.columns * p.aux_leading);
+    if (!has_activation(p.epilogue)) return;
+    // The first element of A counts in the first of D.
+    Context& context = Context::of(device.index());
+    DNN_CUDA_CHECK(cudaMemsetAsync(detail::raw(tensors_.front()), 0xff, size_of(p.type), context.stream()));
+  }
+
+  MatmulPointers pointers;
+
+ private:
+  void* random(Device device, DType type, int64_t elements) {
+    const Tensor& tensor = tensors_.emplace_back(detail::allocate({elements}, type, device));
+    random_normal(tensor, 1, tensors_.size());
+    return detail::raw(tensor);
+  }
+
+  std::vector<Tensor> tensors_;
+};
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(const Context& context) : stream_(context.stream()) {
+    DNN_CUDA_CHECK(cudaEventCreate(&start_));
+    DNN_CUDA_CHECK(cudaEventCreate(&stop_));
+  }
+  ~Stopwatch() {
+    cudaEventDestroy(start_);
+    cudaEventDestroy(stop_);
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+  // Milliseconds of what `enqueue` puts on the stream.
+  template <class Enqueue>
+  float time(Enqueue&& enqueue) {
+    DNN_CUDA_CHECK(cudaEventRecord(start_, stream_));
+    enqueue();
+    DNN_CUDA_CHECK(cudaEventRecord(stop_, stream_));
+    DNN_CUDA_CHECK(cudaEventSynchronize(stop_));
+    float milliseconds = 0;
+    DNN_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, start_, stop_));
+    return milliseconds;
+  }
+
+ private:
+  cudaStream_t stream_;
+  cudaEvent_t start_ = nullptr;
+  cudaEvent_t stop_ = nullptr;
+};
+
+// Whether the first element of `d` is NaN, whose bits are beyond those of infinity.
+bool is_nan(Context& context, DType type, const void* d) {
+  uint64_t bits = 0;
+  const size_t size = size_of(type);
+  context.to_host(&bits, d, static_cast<int64_t>(size));
+  const uint64_t magnitude = bits & (~uint64_t{0} >> (65 - 8 * size));
+  switch (type) {
+    case DType::float64: return magnitude > 0x7ff0000000000000;
+    case DType::float32: return magnitude > 0x7f800000;
+    case DType::float16: return magnitude > 0x7c00;
+    default: return magnitude > 0x7f80;
+  }
+}
+
+// Keeps the fastest of the proposals that run and keep NaN; false when none does.
+bool choose_fastest(Device device, const MatmulProblem& p, CublasPlan& plan,
+                    const std::vector<cublasLtMatmulHeuristicResult_t>& proposals) {
+  Context& context = Context::of(device.index());
+  const Trial trial(device, p);
+  context.wait();  // the clock shall not run for earlier work; so the wait is counted, too
+  Stopwatch stopwatch(context);
+  float best = 0;
+  bool chosen = false;
+  for (const auto& proposal : proposals) {
+    if (plan.enqueue(context, proposal, trial.pointers) != CUBLAS_STATUS_SUCCESS) continue;
+    if (has_activation(p.epilogue) && !is_nan(context, p.type, trial.pointers.d)) continue;
+    float time = 0;
+    if (proposals.size() > 1) {
+      const auto repeat = [&](int times) {
+        return stopwatch.time([&] {
+          for (int i = 0; i < times; ++i) plan.enqueue(context, proposal, trial.pointers);
+        });
+      };
+      const float once = repeat(1);
+      if (chosen && once > 2 * best) continue;
+      const int times = std::clamp(static_cast<int>(0.2F / std::max(once, 1e-3F)), 3, 20);
+      time = repeat(times) / static_cast<float>(times);
+    }
+    if (chosen && time >= best) continue;
+    plan.choose(proposal), best = time, chosen = true;
+  }
+  return chosen;
+}
+
+}  // namespace
+
+void check_matmul_descriptors(const MatmulProblem& problem) {
+  CublasPlan(problem).set_example_vectors();
+  const Preference preference(problem);
+}
+
+std::shared_ptr<const MatmulPlan> make_matmul_plan(Device device, const MatmulProblem& problem) {
+  const Context& context = Context::of(device.index());
+  for (const int64_t size : {problem.a.rows, problem.a.columns, problem.d.rows, problem.d.columns, problem.batch})
+    if (size > INT32_MAX) return nullptr;
+  const auto plan = std::make_shared<CublasPlan>(problem);
+  const auto proposals = plan->propose(context, candidates());
+  if (proposals.empty()) return nullptr;
+  plan->choose(proposals.front());
+  if (proposals.size() == 1 && !has_activation(problem.epilogue)) return plan;
+  try {
+    return choose_fastest(device, problem, *plan, proposals) ? plan : nullptr;
+  } catch (const OutOfMemory&) {
+    // No room for another set of operands: the first proposal untimed, but no activation that may lose NaN.
+    return has_activation(problem.epilogue) ? nullptr : plan;
+  }
+}
+
+}  // namespace dnn::cuda

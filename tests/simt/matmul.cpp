@@ -1,0 +1,167 @@
+// Stand-in for cuBLASLt: executes a problem in plain loops over column-major matrices, as cuBLASLt's documentation
+// defines it, sums in float64, and refuses what cuBLASLt refuses.
+#include "tests/simt/matmul.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cmath>
+#include <deque>
+#include <mutex>
+
+#include "cuda/dispatch.h"
+#include "cuda/matmul_plan.h"
+#include "tests/simt/simt.h"
+
+namespace dnn::simt {
+
+namespace {
+
+using cuda::MatmulAddend;
+using cuda::MatmulCompute;
+using cuda::MatmulEpilogue;
+using cuda::MatmulMatrix;
+using cuda::MatmulPointers;
+using cuda::MatmulProblem;
+
+std::atomic<const Refusal::Of*> refused{nullptr};
+
+std::mutex products_mutex;
+std::deque<MatmulProblem> products;
+
+void require(bool holds, const MatmulProblem& problem, const char* rule) {
+  if (!holds) throw BackendError(fmt::format("cublasLtMatmul: {} ({})", rule, problem.str()));
+}
+
+void check_matrix(const MatmulProblem& p, const MatmulMatrix& m) {
+  require(m.rows > 0 && m.columns > 0 && m.rows <= INT32_MAX && m.columns <= INT32_MAX, p,
+          "sizes must be positive numbers of 32 bits");
+  require(m.leading >= m.rows, p, "the leading dimension must not be below the rows");
+  require(m.step >= 0, p, "the batch stride must not be negative");
+}
+
+bool is_gelu(MatmulEpilogue epilogue) {
+  return has_activation(epilogue) && epilogue != MatmulEpilogue::relu && epilogue != MatmulEpilogue::relu_bias;
+}
+
+void check(const MatmulProblem& p) {
+  const int64_t m = p.d.rows, n = p.d.columns, k = p.depth();
+  for (const MatmulMatrix* matrix : {&p.a, &p.b, &p.d}) check_matrix(p, *matrix);
+  require((p.transpose_a ? p.a.columns : p.a.rows) == m, p, "op(A) must have the rows of D");
+  require((p.transpose_b ? p.b.rows : p.b.columns) == n, p, "op(B) must have the columns of D");
+  require((p.transpose_b ? p.b.columns : p.b.rows) == k, p, "op(A) and op(B) must share a size");
+  require(p.batch >= 1 && p.batch <= INT32_MAX, p, "the batch count must be a positive number of 32 bits");
+  require(p.batch == 1 || p.d.step >= p.d.leading * n, p, "the matrices of D must not overlap");
+  const bool is_float64 = p.type == DType::float64;
+  require(is_float64 == (p.compute == MatmulCompute::float64), p, "float64 is computed in float64, nothing else is");
+  require(p.compute != MatmulCompute::tf32 || p.type == DType::float32, p, "TF32 is for float32");
+  require(p.epilogue == MatmulEpilogue::none || !is_float64, p, "epilogues are not supported for float64");
+  require(p.epilogue == MatmulEpilogue::none || p.batch == 1, p, "epilogue vectors want a stride in a batch");
+  require(has_aux(p.epilogue) == (p.aux_leading != 0), p, "aux goes with its leading dimension");
+  if (has_aux(p.epilogue)) {
+    require(p.aux_leading % 8 == 0 && p.aux_leading >= m, p,
+            "the leading dimension of gelu's aux must divide by 8 and not be below the rows of D");
+    require(p.alignments.aux >= 16, p, "aux must be aligned to 16 bytes");
+  }
+  const auto bytes = static_cast<int>(size_of(p.type));
+  require(p.alignments.a >= bytes && p.alignments.b >= bytes && p.alignments.d >= bytes, p,
+          "A, B and D must be there, aligned to their elements");
+  require((p.alignments.c != 0) == (p.addend == MatmulAddend::other), p, "C must be there when it is an input");
+  require((p.alignments.bias != 0) == has_bias(p.epilogue), p, "the bias vector must be there when it is used");
+}
+
+bool is_refused(const MatmulProblem& p) {
+  const Refusal::Of* const what = refused;
+  if (what == nullptr) return false;
+  switch (*what) {
+    case Refusal::Of::activations: return has_activation(p.epilogue);
+    case Refusal::Of::epilogues: return p.epilogue != MatmulEpilogue::none;
+    case Refusal::Of::everything: break;
+  }
+  return true;
+}
+
+double gelu(double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }
+
+template <class T>
+void compute(const MatmulProblem& p, const MatmulPointers& to) {
+  const int64_t m = p.d.rows, n = p.d.columns, k = p.depth();
+  const auto a_row = p.transpose_a ? p.a.leading : 1, a_column = p.transpose_a ? 1 : p.a.leading;
+  const auto b_row = p.transpose_b ? p.b.leading : 1, b_column = p.transpose_b ? 1 : p.b.leading;
+  const auto number = [](T value) { return static_cast<double>(value); };
+  // float64 reaches T through float: the 16-bit types round from that.
+  const auto rounded = [](double value) {
+    if constexpr (std::is_same_v<T, double>)
+      return value;
+    else
+      return static_cast<T>(static_cast<float>(value));
+  };
+  T* const bias = static_cast<T*>(to.bias);
+  T* const aux = static_cast<T*>(to.aux);
+  for (int64_t batch = 0; batch < p.batch; ++batch) {
+    const T* const a = static_cast<const T*>(to.a) + batch * p.a.step;
+    const T* const b = static_cast<const T*>(to.b) + batch * p.b.step;
+    T* const d = static_cast<T*>(to.d) + batch * p.d.step;
+    const T* const c = p.addend == MatmulAddend::other ? static_cast<const T*>(to.c) + batch * p.d.step : d;
+    std::vector<double> column(static_cast<size_t>(k));
+    for (int64_t j = 0; j < n; ++j) {
+      double total = 0;
+      for (int64_t l = 0; l < k; ++l) total += column[static_cast<size_t>(l)] = number(b[l * b_row + j * b_column]);
+      if (p.epilogue == MatmulEpilogue::bias_gradient) bias[j] = rounded(total);
+      for (int64_t i = 0; i < m; ++i) {
+        double sum = 0;
+        for (int64_t l = 0; l < k; ++l) sum += number(a[i * a_row + l * a_column]) * column[static_cast<size_t>(l)];
+        if (p.addend != MatmulAddend::none) sum += number(c[i + j * p.d.leading]);
+        if (has_bias(p.epilogue) && p.epilogue != MatmulEpilogue::bias_gradient) sum += number(bias[i]);
+        if (aux != nullptr) aux[i + j * p.aux_leading] = rounded(sum);
+        if (has_activation(p.epilogue)) sum = is_gelu(p.epilogue) ? gelu(sum) : sum < 0 ? 0 : sum;
+        d[i + j * p.d.leading] = rounded(sum);
+      }
+    }
+  }
+}
+
+class PlainPlan : public cuda::MatmulPlan {
+ public:
+  explicit PlainPlan(const MatmulProblem& problem) : problem_(problem) {}
+
+  void run(cuda::Context&, const MatmulPointers& pointers) const override {
+    MatmulProblem actual = problem_;
+    actual.align_as(pointers);
+    require(actual == problem_, problem_, "the pointers must be aligned as those of the plan");
+    {
+      const std::lock_guard lock(products_mutex);
+      products.push_back(problem_);
+      if (products.size() > 256) products.pop_front();
+    }
+    const HostAccess access;
+    cuda::visit_floating(problem_.type, [&]<class T>(T) { compute<T>(problem_, pointers); });
+  }
+
+ private:
+  const MatmulProblem problem_;
+};
+
+}  // namespace
+
+Refusal::Refusal(Of what) : what_(what) { refused = &what_; }
+Refusal::~Refusal() { refused = nullptr; }
+
+std::vector<MatmulProblem> take_products() {
+  const std::lock_guard lock(products_mutex);
+  std::vector<MatmulProblem> taken(products.begin(), products.end());
+  products.clear();
+  return taken;
+}
+
+}  // namespace dnn::simt
+
+namespace dnn::cuda {
+
+std::shared_ptr<const MatmulPlan> make_matmul_plan(Device, const MatmulProblem& problem) {
+  simt::check(problem);
+  if (simt::is_refused(problem)) return nullptr;
+  return std::make_shared<simt::PlainPlan>(problem);
+}
+
+}  // namespace dnn::cuda
