@@ -75,8 +75,6 @@ cublasLtEpilogue_t epilogue_type(MatmulEpilogue epilogue) {
     case MatmulEpilogue::bias: return CUBLASLT_EPILOGUE_BIAS;
     case MatmulEpilogue::relu: return CUBLASLT_EPILOGUE_RELU;
     case MatmulEpilogue::relu_bias: return CUBLASLT_EPILOGUE_RELU_BIAS;
-    case MatmulEpilogue::gelu: return CUBLASLT_EPILOGUE_GELU;
-    case MatmulEpilogue::gelu_bias: return CUBLASLT_EPILOGUE_GELU_BIAS;
     case MatmulEpilogue::gelu_aux: return CUBLASLT_EPILOGUE_GELU_AUX;
     case MatmulEpilogue::gelu_aux_bias: return CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
     case MatmulEpilogue::bias_gradient: return CUBLASLT_EPILOGUE_BGRADB;

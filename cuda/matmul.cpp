@@ -96,18 +96,22 @@ void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, con
     add.defined() ? copy(add, argument) : fill(argument, 0.0);
     return finish(argument, bias, activation, out);
   }
-  const LinearExtras extras{bias.defined(), add.defined(), activation, before.defined()};
+  const LinearExtras extras{bias.defined(), add.defined(), activation};
   const bool tf32 = tf32_allowed().product;
   // All at once, or without the activation, or the product alone.
   for (const auto& [fuse_bias, fuse_activation] : {std::pair(true, true), {true, false}, {false, false}}) {
     const auto problem = linear_problem(out.dtype(), m, n, k, extras, fuse_bias, fuse_activation, tf32);
     if (!problem) continue;
+    // Gelu's argument is written even where nobody wants it, so that the result does not depend on that.
+    const Tensor aux = has_aux(problem->epilogue) && !before.defined()
+                           ? detail::allocate(out.shape(), out.dtype(), out.device())
+                           : before;
     const MatmulPointers pointers{.a = detail::raw(weight),
                                   .b = detail::raw(x),
                                   .c = elements<void>(add),
                                   .d = detail::raw(fuse_activation ? out : argument),
                                   .bias = has_bias(problem->epilogue) ? detail::raw(bias) : nullptr,
-                                  .aux = has_aux(problem->epilogue) ? detail::raw(before) : nullptr};
+                                  .aux = has_aux(problem->epilogue) ? detail::raw(aux) : nullptr};
     if (!try_run(out.device(), *problem, pointers)) continue;
     if (fuse_activation) return;
     return finish(argument, fuse_bias ? Tensor() : bias, activation, out);

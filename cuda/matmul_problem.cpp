@@ -24,14 +24,13 @@ std::array<int64_t, 26> numbers(const MatmulProblem& p) {
           p.alignments.bias, p.alignments.aux};
 }
 
-MatmulEpilogue epilogue_of(bool bias, Activation activation, bool aux) {
+MatmulEpilogue epilogue_of(bool bias, Activation activation) {
   switch (activation) {
     case Activation::none: return bias ? MatmulEpilogue::bias : MatmulEpilogue::none;
     case Activation::relu: return bias ? MatmulEpilogue::relu_bias : MatmulEpilogue::relu;
     case Activation::gelu_tanh: break;
   }
-  if (aux) return bias ? MatmulEpilogue::gelu_aux_bias : MatmulEpilogue::gelu_aux;
-  return bias ? MatmulEpilogue::gelu_bias : MatmulEpilogue::gelu;
+  return bias ? MatmulEpilogue::gelu_aux_bias : MatmulEpilogue::gelu_aux;
 }
 
 const char* name_of(MatmulEpilogue epilogue) {
@@ -40,8 +39,6 @@ const char* name_of(MatmulEpilogue epilogue) {
     case MatmulEpilogue::bias: return "bias";
     case MatmulEpilogue::relu: return "relu";
     case MatmulEpilogue::relu_bias: return "relu_bias";
-    case MatmulEpilogue::gelu: return "gelu";
-    case MatmulEpilogue::gelu_bias: return "gelu_bias";
     case MatmulEpilogue::gelu_aux: return "gelu_aux";
     case MatmulEpilogue::gelu_aux_bias: return "gelu_aux_bias";
     case MatmulEpilogue::bias_gradient: return "bias_gradient";
@@ -85,7 +82,6 @@ bool has_bias(MatmulEpilogue epilogue) {
   switch (epilogue) {
     case MatmulEpilogue::bias:
     case MatmulEpilogue::relu_bias:
-    case MatmulEpilogue::gelu_bias:
     case MatmulEpilogue::gelu_aux_bias:
     case MatmulEpilogue::bias_gradient: return true;
     default: return false;
@@ -132,12 +128,11 @@ std::optional<MatmulProblem> linear_problem(DType type, int64_t m, int64_t n, in
   const bool bias = extras.bias && fuse_bias;
   const Activation activation = fuse_activation ? extras.activation : Activation::none;
   if (activation != Activation::none && extras.bias && !bias) return std::nullopt;  // it comes after the bias
-  const bool aux = extras.before && activation == Activation::gelu_tanh;
   MatmulProblem p = gemm_problem(type, m, n, k, false, true, false, tf32);
-  p.epilogue = epilogue_of(bias, activation, aux);
+  p.epilogue = epilogue_of(bias, activation);
   if (type == DType::float64 && p.epilogue != MatmulEpilogue::none) return std::nullopt;
   if (activation == Activation::gelu_tanh && type == DType::float32 && !tf32) return std::nullopt;
-  if (aux) {
+  if (has_aux(p.epilogue)) {
     if (n % 8 != 0) return std::nullopt;
     p.aux_leading = n;
   }

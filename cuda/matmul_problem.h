@@ -35,16 +35,14 @@ enum class MatmulAddend {
 // How products are computed and summed up; alpha and beta have that type too.
 enum class MatmulCompute { float64, float32, tf32 };
 
-// What happens to the sum on its way into D; `bias` is a vector, one element for each row of D. `gelu` has its tanh
+// What happens to the sum on its way into D; `bias` is a vector, one element for each row of D. Gelu has its tanh
 // form.
 enum class MatmulEpilogue {
   none,
   bias,
   relu,
   relu_bias,
-  gelu,
-  gelu_bias,
-  gelu_aux,  // the argument of gelu goes into a matrix `aux` of D's type
+  gelu_aux,  // gelu's argument goes into a matrix `aux` of D's type
   gelu_aux_bias,
   bias_gradient,  // the bias vector is an output, one element for each column of D: op(B) summed over its rows
 };
@@ -102,7 +100,6 @@ struct LinearExtras {
   bool bias = false;
   bool add = false;
   Activation activation = Activation::none;
-  bool before = false;  // the activation's argument
 };
 
 // out [m, n] = x [m, k] weight [n, k]^T with as much of the extras as the flags say; nothing when no epilogue does

@@ -41,15 +41,13 @@ TEST_F(CublasLt, TakesTheDescriptorsOfAllLayersOfTheNetworks) {
       expect_taken(*weight_gradient_problem(type, m, n, k, false, false));
       for (const Activation activation : {Activation::none, Activation::relu})
         for (const bool add : {false, true})
-          expect_taken(*linear_problem(type, m, n, k, {true, add, activation, false}, true, true, false));
+          expect_taken(*linear_problem(type, m, n, k, {true, add, activation}, true, true, false));
     }
 }
 
 TEST_F(CublasLt, TakesTheDescriptorsOfGeluAndOfBatches) {
   for (const bool bias : {false, true})
-    for (const bool before : {false, true})
-      expect_taken(
-          *linear_problem(DType::bfloat16, 5, 16, 3, {bias, false, Activation::gelu_tanh, before}, true, true, false));
+    expect_taken(*linear_problem(DType::bfloat16, 5, 16, 3, {bias, false, Activation::gelu_tanh}, true, true, false));
   expect_taken(batched_problem({12, 5, 7, 3, {15, 3, false}, {0, 3, true}}, DType::float16, false, false));
 }
 
@@ -78,8 +76,7 @@ TEST_F(CublasLtOnGpu, HasAlgorithms) {
       EXPECT_TRUE(has(*linear_problem(type, m, n, k, {.bias = true}, true, true, false))) << name;
       report(weight_gradient_problem(type, m, n, k, false, false));
       for (const Activation activation : {Activation::relu, Activation::gelu_tanh})
-        report(
-            linear_problem(type, m, n, k, {.bias = true, .activation = activation, .before = true}, true, true, false));
+        report(linear_problem(type, m, n, k, {.bias = true, .activation = activation}, true, true, false));
     }
 }
 

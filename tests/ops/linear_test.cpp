@@ -213,9 +213,11 @@ Row linear_row() {
     Shape result = c.input;
     const int64_t in = result[result.rank() - 1];
     result[result.rank() - 1] = c.features;
-    std::vector<Input> inputs{Input(c.input), Input({c.features, in}).parameter()};
-    if (c.bias) inputs.push_back(Input({c.features}).parameter());
-    if (c.add) inputs.push_back(Input(result));
+    const double most = c.activation == gelu ? 0.5 : 2;  // where gelu is almost 0 there are few digits left of it
+    const auto input = [most](const Shape& shape) { return Input(shape, -most, most); };
+    std::vector<Input> inputs{input(c.input), input({c.features, in}).parameter()};
+    if (c.bias) inputs.push_back(input({c.features}).parameter());
+    if (c.add) inputs.push_back(input(result));
     row.sample({.label = c.input.str() + " to " + std::to_string(c.features) + (c.bias ? " bias" : "") +
                          (c.add ? " add" : "") +
                          (c.activation == relu   ? " relu"

@@ -40,10 +40,6 @@ void check_matrix(const MatmulProblem& p, const MatmulMatrix& m) {
   require(m.step >= 0, p, "the batch stride must not be negative");
 }
 
-bool is_gelu(MatmulEpilogue epilogue) {
-  return has_activation(epilogue) && epilogue != MatmulEpilogue::relu && epilogue != MatmulEpilogue::relu_bias;
-}
-
 void check(const MatmulProblem& p) {
   const int64_t m = p.d.rows, n = p.d.columns, k = p.depth();
   for (const MatmulMatrix* matrix : {&p.a, &p.b, &p.d}) check_matrix(p, *matrix);
@@ -114,7 +110,7 @@ void compute(const MatmulProblem& p, const MatmulPointers& to) {
         if (p.addend != MatmulAddend::none) sum += number(c[i + j * p.d.leading]);
         if (has_bias(p.epilogue) && p.epilogue != MatmulEpilogue::bias_gradient) sum += number(bias[i]);
         if (aux != nullptr) aux[i + j * p.aux_leading] = rounded(sum);
-        if (has_activation(p.epilogue)) sum = is_gelu(p.epilogue) ? gelu(sum) : sum < 0 ? 0 : sum;
+        if (has_activation(p.epilogue)) sum = has_aux(p.epilogue) ? gelu(sum) : sum < 0 ? 0 : sum;
         d[i + j * p.d.leading] = rounded(sum);
       }
     }

@@ -146,15 +146,12 @@ TEST(MatmulProblem, EpiloguesOfLinear) {
   EXPECT_EQ(epilogue(half, {.bias = true, .add = true}), MatmulEpilogue::bias);
   EXPECT_EQ(epilogue(half, {.activation = relu}), MatmulEpilogue::relu);
   EXPECT_EQ(epilogue(half, {.bias = true, .add = true, .activation = relu}), MatmulEpilogue::relu_bias);
-  EXPECT_EQ(epilogue(half, {.activation = gelu}), MatmulEpilogue::gelu);
-  EXPECT_EQ(epilogue(half, {.bias = true, .activation = gelu}), MatmulEpilogue::gelu_bias);
-  EXPECT_EQ(epilogue(half, {.add = true, .activation = gelu, .before = true}), MatmulEpilogue::gelu_aux);
-  EXPECT_EQ(epilogue(half, {.bias = true, .activation = gelu, .before = true}), MatmulEpilogue::gelu_aux_bias);
+  EXPECT_EQ(epilogue(half, {.add = true, .activation = gelu}), MatmulEpilogue::gelu_aux);
+  EXPECT_EQ(epilogue(half, {.bias = true, .activation = gelu}), MatmulEpilogue::gelu_aux_bias);
   // The matrix of arguments wants columns in eights, and float32 wants gelu as exact as our own.
-  EXPECT_EQ(epilogue(half, {.activation = gelu, .before = true}, 12), std::nullopt);
-  EXPECT_EQ(epilogue(half, {.activation = gelu}, 12), MatmulEpilogue::gelu);
+  EXPECT_EQ(epilogue(half, {.activation = gelu}, 12), std::nullopt);
   EXPECT_EQ(epilogue(DType::float32, {.activation = gelu}), std::nullopt);
-  EXPECT_EQ(epilogue(DType::float32, {.activation = gelu}, 16, true), MatmulEpilogue::gelu);
+  EXPECT_EQ(epilogue(DType::float32, {.activation = gelu}, 16, true), MatmulEpilogue::gelu_aux);
   EXPECT_EQ(epilogue(DType::float32, {.bias = true, .activation = relu}), MatmulEpilogue::relu_bias);
   EXPECT_EQ(epilogue(DType::float64, {.bias = true}), std::nullopt);
   EXPECT_EQ(epilogue(DType::float64, {.activation = relu}), std::nullopt);
@@ -209,8 +206,8 @@ TEST(MatmulProblem, TheStandInRefusesWhatCublasRefuses) {
     }
   };
   const MatmulProblem gemm = gemm_problem(DType::bfloat16, 4, 6, 8, false, false, false, false);
-  MatmulProblem gelu = *linear_problem(DType::bfloat16, 4, 16, 8, {.activation = Activation::gelu_tanh, .before = true},
-                                       true, true, false);
+  MatmulProblem gelu =
+      *linear_problem(DType::bfloat16, 4, 16, 8, {.activation = Activation::gelu_tanh}, true, true, false);
   gelu.alignments.aux = 256;
   expect_refused("leading dimension", gemm, [](MatmulProblem& p) { p.b.leading = 7; });
   expect_refused("columns of D", gemm, [](MatmulProblem& p) { p.d.columns = 5; });
@@ -272,12 +269,12 @@ TEST(Products, ALayerIsOneProductForwardAndTwoBackward) {
               ElementsAre(MatmulEpilogue::none, MatmulEpilogue::none, MatmulEpilogue::none));
 }
 
-TEST(Products, WithoutAGradientNothingIsKept) {
+TEST(Products, WithoutAGradientTheProductIsTheSame) {
   const NoGrad no_grad;
   const Tensor w = gpu(uniform({16, 5}, DType::float16)).set_requires_grad();
   take_products();
   linear(gpu(uniform({3, 5}, DType::float16)), w, {}, {.activation = Activation::gelu_tanh});
-  EXPECT_THAT(epilogues(take_products()), ElementsAre(MatmulEpilogue::gelu));
+  EXPECT_THAT(epilogues(take_products()), ElementsAre(MatmulEpilogue::gelu_aux));
 }
 
 TEST(Products, WithoutEpiloguesOwnKernelsDoTheRest) {
