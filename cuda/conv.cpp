@@ -102,7 +102,10 @@ void conv2d_fused(const ConvProblem& problem, const Tensor& x, const Tensor& wei
   const ConvGraph plain = graph_of(ConvPass::forward, problem, layout);
   const ConvPointers pointers{.x = data_of(xs), .weight = data_of(weights), .y = y.data()};
   bool fused = false;
-  if (may_fuse(problem.dtype, bias, activation)) {
+  const bool only_padding = x.numel() == 0;  // an image without rows or columns
+  if (only_padding) {
+    clear(y.target(), false);
+  } else if (may_fuse(problem.dtype, bias, activation)) {
     ConvGraph graph = plain;
     ConvPointers all = pointers;
     graph.bias = conv_operand({1, problem.output[1], 1, 1}, layout);
@@ -112,7 +115,7 @@ void conv2d_fused(const ConvProblem& problem, const Tensor& x, const Tensor& wei
     fused = try_conv(out.device(), graph, all);
   }
   if (!fused) {
-    run_conv(out.device(), plain, pointers);
+    if (!only_padding) run_conv(out.device(), plain, pointers);
     if (bias.defined() || add.defined() || activation != Activation::none)
       conv_epilogue(bias, addend, activation, y.target());
   }
