@@ -51,17 +51,17 @@ TEST_F(CublasLt, TakesTheDescriptorsOfGeluAndOfBatches) {
   expect_taken(batched_problem({12, 5, 7, 3, {15, 3, false}, {0, 3, true}}, DType::float16, false, false));
 }
 
-class CublasLtOnGpu : public CublasLt {
+class CublasLtOnGpu : public CublasLt, public ::testing::WithParamInterface<DeviceType> {
  protected:
   void SetUp() override {
     detail::ensure_installed();
-    if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << why_unavailable(DeviceType::cuda);
+    if (device_count(GetParam()) == 0) GTEST_SKIP() << why_unavailable(GetParam());
   }
 };
 
 // Products and those with a bias must be there. What else is refused (an activation also when it loses NaN) is printed:
 // own kernels take its place.
-TEST_F(CublasLtOnGpu, HasAlgorithms) {
+TEST_P(CublasLtOnGpu, HasAlgorithms) {
   for (const auto& [name, m, n, k] : product_shapes)
     for (const DType type : {DType::float32, DType::float16, DType::bfloat16}) {
       const auto has = [&](MatmulProblem problem) {
@@ -79,6 +79,10 @@ TEST_F(CublasLtOnGpu, HasAlgorithms) {
         report(linear_problem(type, m, n, k, {.bias = true, .activation = activation}, true, true, false));
     }
 }
+
+// Its name ends as those of all cases that need a GPU do.
+INSTANTIATE_TEST_SUITE_P(Devices, CublasLtOnGpu, ::testing::Values(DeviceType::cuda),
+                         [](const auto&) { return std::string("cuda"); });
 
 }  // namespace
 }  // namespace dnn::test

@@ -18,7 +18,8 @@ programs=(examples/dnn-doctor examples/mnist examples/train)
 
 if [[ ${DNN_NO_BUILD:-} != 1 ]]; then
   cmake --preset release -DDNN_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="${CUDA_ARCH:-90}"
-  cmake --build --preset release --parallel "${JOBS:-$(nproc)}" --target dnn dnn_ops_test dnn_gpu_test doctor mnist train
+  cmake --build --preset release --parallel "${JOBS:-$(nproc)}" \
+    --target dnn dnn_cuda_test dnn_gpu_test dnn_ops_test doctor mnist train
 fi
 
 # The binaries with cases that are labelled cuda, as CTest knows them; check.sh finds the cases by the end of their names.
