@@ -22,14 +22,7 @@ if [[ ${DNN_NO_BUILD:-} != 1 ]]; then
     --target dnn dnn_cuda_test dnn_gpu_test dnn_ops_test doctor mnist train
 fi
 
-# The binaries with cases that are labelled cuda, as CTest knows them; check.sh finds the cases by the end of their names.
-mapfile -t tests < <(ctest --test-dir $built --show-only=json-v1 -L '^cuda$' | python3 -c '
-import json, os, sys
-tests = json.load(sys.stdin)["tests"]
-odd = [t["name"] for t in tests if not t["name"].endswith(("/cuda", ".cuda"))]
-if odd or not tests:
-    sys.exit(f"pack: no case labelled cuda, or names that check.sh does not find: {odd}")
-print("\n".join(sorted({os.path.relpath(t["command"][0], sys.argv[1]) for t in tests})))' "$(realpath $built)")
+mapfile -t tests < <(python3 -B tests/gpu/cases.py $built)
 [[ ${#tests[@]} -gt 0 ]]
 
 stage=$(mktemp -d)
