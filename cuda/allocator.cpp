@@ -161,7 +161,11 @@ void* Allocator::take_for_upload(int64_t bytes, cudaStream_t copies) {
 
 // False when the block should be free like any other.
 bool Allocator::keep(Block* block) noexcept {
-  if (events_.empty() || cudaEventRecord(events_.back(), stream_) != cudaSuccess) return false;
+  if (events_.empty()) return false;
+  if (cudaEventRecord(events_.back(), stream_) != cudaSuccess) {
+    cudaGetLastError();  // handled here, later calls shall not see it
+    return false;
+  }
   kept_.push_back({block, events_.back()});
   events_.pop_back();
   const auto alike = [&](const Kept& kept) { return kept.block->size == block->size; };

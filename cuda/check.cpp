@@ -48,6 +48,7 @@ bool is_final(cudaError_t status) {
 }  // namespace
 
 void throw_failure(cudaError_t status, const std::string& what, const std::string& place) {
+  cudaGetLastError();  // reported here, the next launch shall not report it again
   std::string text = fmt::format("cuda: {} failed, expected success ({}: {}{}{})", what, cudaGetErrorName(status),
                                  cudaGetErrorString(status), place.empty() ? "" : "; ", place);
   if (status == cudaErrorMemoryAllocation) throw OutOfMemory(text);

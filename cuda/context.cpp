@@ -124,14 +124,15 @@ void Context::to_device(void* to, const void* from, int64_t bytes) {
 }
 
 void Context::copy(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
   DNN_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, stream_));
 }
 
 void Context::to_host(void* to, const void* from, int64_t bytes) {
   ++waits_;
-  fetch_status();
+  const uint64_t fetched = fetch_status();
   staging_.to_host(to, from, bytes, stream_);
-  check_status();
+  check_status(fetched);
 }
 
 void Context::copy_from(Context& source, void* to, const void* from, int64_t bytes) {
@@ -152,9 +153,9 @@ void Context::copy_from(Context& source, void* to, const void* from, int64_t byt
 
 void Context::wait() {
   ++waits_;
-  fetch_status();
+  const uint64_t fetched = fetch_status();
   DNN_CUDA_CHECK(cudaStreamSynchronize(stream_));
-  check_status();
+  check_status(fetched);
 }
 
 void Context::launched(const void* kernel, cudaError_t error) {
@@ -186,17 +187,17 @@ LabelFault* Context::label_fault(int64_t classes, const char* where, const char*
   return status_ + slot;
 }
 
-void Context::fetch_status() {
+uint64_t Context::fetch_status() {
   const std::lock_guard lock(status_mutex_);
-  checks_fetched_ = checks_given_;
-  if (checks_fetched_ == checks_done_) return;
+  if (checks_given_ == checks_done_) return checks_given_;
   DNN_CUDA_CHECK(cudaMemcpyAsync(status_host_, status_, status_bytes, cudaMemcpyDeviceToHost, stream_));
+  return checks_given_;
 }
 
-void Context::check_status() {
+void Context::check_status(uint64_t fetched) {
   const std::lock_guard lock(status_mutex_);
-  if (checks_fetched_ == checks_done_) return;
-  checks_done_ = checks_fetched_;
+  if (fetched <= checks_done_) return;
+  checks_done_ = fetched;
   const LabelCheck* first = nullptr;
   LabelFault fault = no_fault;
   for (size_t i = 0; i < status_slots; ++i) {

@@ -101,8 +101,11 @@ class Context {
   static constexpr size_t status_bytes = status_slots * sizeof(LabelFault);
   static constexpr size_t table_limit = 16;
 
-  void fetch_status();
-  void check_status();
+  // Asks for the status block; returns the number of checks that it will tell of.
+  uint64_t fetch_status();
+  // Throws for the first fault among that many checks, whose block has arrived. Other threads may wait at the same
+  // time.
+  void check_status(uint64_t fetched);
 
   const int index_;
   cudaStream_t stream_ = nullptr;
@@ -122,9 +125,8 @@ class Context {
   LabelFault* status_ = nullptr;       // in device memory
   LabelFault* status_host_ = nullptr;  // pinned
   std::array<LabelCheck, status_slots> label_checks_;
-  uint64_t checks_given_ = 0;    // slots handed out so far,
-  uint64_t checks_fetched_ = 0;  // of which this many were on their way at the last fetch,
-  uint64_t checks_done_ = 0;     // and this many are known to be good or were reported
+  uint64_t checks_given_ = 0;  // slots handed out so far,
+  uint64_t checks_done_ = 0;   // of which this many are known to be good or were reported
 
   std::mutex table_mutex_;
   std::list<Table> tables_;  // most recently used first

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -126,6 +127,7 @@ class Description {
 class CudnnPlans final : public ConvPlans {
  public:
   CudnnPlans(const ConvGraph& graph, Context& context) : CudnnPlans(graph) {
+    context_ = &context;
     const CudnnHandle handle(context);
     offer([&] { return graph_.build_operation_graph(handle); });
   }
@@ -143,6 +145,8 @@ class CudnnPlans final : public ConvPlans {
     return name.substr(std::min(name.size(), name.find("eng")));
   }
   bool build(int64_t plan) override {
+    std::optional<CudnnHandle> held;  // the graph knows the handle, which serves one thread at a time
+    if (context_ != nullptr) held.emplace(*context_);
     return accepted([&] { return graph_.build_plan_at_index(plan); });
   }
   const std::string& refusal() const override { return refusal_; }
@@ -230,6 +234,7 @@ class CudnnPlans final : public ConvPlans {
   }
 
   fe::graph::Graph graph_;
+  const Context* context_ = nullptr;  // null for a GPU that need not be here
   const bool tensor_cores_;
   int64_t count_ = 0;
   std::string refusal_;

@@ -364,12 +364,12 @@ std::shared_ptr<const MatmulPlan> make_matmul_plan(Device device, const MatmulPr
   const auto proposals = plan->propose(context, candidates());
   if (proposals.empty()) return nullptr;
   plan->choose(proposals.front());
-  if (proposals.size() == 1 && !has_activation(problem.epilogue)) return plan;
+  if (proposals.size() == 1 && problem.epilogue == MatmulEpilogue::none) return plan;
   try {
     return choose_fastest(device, problem, *plan, proposals) ? plan : nullptr;
   } catch (const OutOfMemory&) {
-    // No room for another set of operands: the first proposal untimed, but no activation that may lose NaN.
-    return has_activation(problem.epilogue) ? nullptr : plan;
+    // No room for another set of operands: the first proposal untimed, but no epilogue that was never tried.
+    return problem.epilogue == MatmulEpilogue::none ? plan : nullptr;
   }
 }
 

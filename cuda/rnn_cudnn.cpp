@@ -60,10 +60,11 @@ cudnnDataType_t type_of(DType type) {
   }
 }
 
-// The default lets tensor cores round float32 to TF32, FMA does not.
+// The default lets tensor cores round float32 to TF32, FMA does not; it is documented for float32 alone, as that of
+// tensor cores is for float16.
 cudnnMathType_t math_of(const RnnShape& shape) {
-  if (shape.dtype == DType::float16 || shape.dtype == DType::bfloat16) return CUDNN_TENSOR_OP_MATH;
-  return shape.tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
+  if (shape.dtype == DType::float16) return CUDNN_TENSOR_OP_MATH;
+  return shape.dtype == DType::float32 && !shape.tf32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
 }
 
 class CudnnRnn : public RnnPlan {

@@ -18,6 +18,11 @@ RnnShape shape_of(const kernel::RecurrentProblem& problem, bool takes_bfloat16, 
     if (size > most)
       throw ArgumentError(fmt::format("cuda: a recurrent layer has {} {}, expected at most {}", size, name, most));
   }
+  if (problem.batch * problem.hidden > most)
+    throw ArgumentError(
+        fmt::format("cuda: a recurrent layer has {} sequences with {} hidden units, expected at most {} "
+                    "hidden units in all",
+                    problem.batch, problem.hidden, most));
   const bool converted = problem.dtype == DType::bfloat16 && !takes_bfloat16;
   const DType type = converted ? DType::float32 : problem.dtype;
   return {.cell = problem.cell,

@@ -115,6 +115,10 @@ TEST(RnnLayout, SizesBeyondTheLibrarysIntegers) {
                "cuda: a recurrent layer has 2147483648 features, expected at most 2147483647");
   EXPECT_ERROR(cuda::shape_of({.hidden = int64_t{1} << 31}, true, true), ArgumentError,
                "cuda: a recurrent layer has 2147483648 hidden units, expected at most 2147483647");
+  EXPECT_ERROR(
+      cuda::shape_of({.batch = 65536, .hidden = 32768}, true, true), ArgumentError,
+      "cuda: a recurrent layer has 65536 sequences with 32768 hidden units, expected at most 2147483647 hidden "
+      "units in all");
 }
 
 // ---- the slots ------------------------------------------------------------------------------------------------------
