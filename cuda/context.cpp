@@ -165,6 +165,13 @@ void Context::launched(const void* kernel, cudaError_t error) {
   if (sync_launch_) wait();
 }
 
+void Context::called(const char* function) {
+  ++launches_;
+  if (!sync_launch_) return;
+  if (const cudaError_t error = cudaStreamSynchronize(stream_); error != cudaSuccess) throw_failure(error, function);
+  wait();
+}
+
 void Context::release_cached() {
   memory_.release_cached();
   staging_.release_large();

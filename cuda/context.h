@@ -67,6 +67,8 @@ class Context {
 
   // Called by `launch` after each launch.
   void launched(const void* kernel, cudaError_t error);
+  // The same after a function of a library has put work on the stream.
+  void called(const char* function);
 
   // Slot for a launch that checks labels of that many classes, or an operation's indices below that.
   LabelFault* label_fault(int64_t classes, const char* where = "cross_entropy", const char* noun = "label");

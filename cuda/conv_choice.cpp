@@ -4,18 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <cstring>
-#include <limits>
-#include <list>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
-#include "core/kernels/copy.h"
 #include "cuda/check.h"
 #include "cuda/context.h"
+#include "cuda/plan_cache.h"
+#include "cuda/trial.h"
 #include "dnn/error.h"
 
 namespace dnn::cuda {
@@ -23,18 +18,6 @@ namespace dnn::cuda {
 namespace {
 
 constexpr int64_t most_workspace = int64_t{1} << 30;
-
-int64_t plans_to_time() {
-  constexpr int64_t usual = 8;
-  const char* const text = std::getenv("DNN_CONV_PLANS");
-  if (text == nullptr) return usual;
-  int64_t count = 0;
-  const char* const end = text + std::strlen(text);
-  const auto [stop, error] = std::from_chars(text, end, count);
-  if (error != std::errc() || stop != end || count < 1)
-    throw ArgumentError(fmt::format("conv2d: DNN_CONV_PLANS is \"{}\", expected a number of plans from 1 on", text));
-  return count;
-}
 
 int64_t workspace_bound() {
   size_t free = 0, total = 0;
@@ -45,39 +28,17 @@ int64_t workspace_bound() {
 // Operands of a graph in memory of their own.
 class Trial {
  public:
-  Trial(const ConvGraph& graph, Device device) {
-    const auto allocate = [&](const ConvOperand& operand) -> void* {
-      if (!operand) return nullptr;
+  Trial(const ConvGraph& graph, Device device) : operands_(device, graph.dtype) {
+    const auto add = [&](const ConvOperand& operand) -> void* {
       const auto& d = operand.dims;
-      tensors_.push_back(detail::allocate({d[0] * d[1] * d[2] * d[3]}, graph.dtype, device));
-      kernel::random_normal[device](tensors_.back(), 0, tensors_.size());
-      return detail::raw(tensors_.back());
+      return operand ? operands_.add(d[0] * d[1] * d[2] * d[3]) : nullptr;
     };
-    pointers_ = {allocate(graph.x), allocate(graph.weight), allocate(graph.y), allocate(graph.add),
-                 allocate(graph.bias)};
+    pointers = {add(graph.x), add(graph.weight), add(graph.y), add(graph.add), add(graph.bias)};
   }
-  const ConvPointers& pointers() const { return pointers_; }
-  // Every element of every operand becomes NaN, which all ones are in every floating type.
-  void fill_with_nan(const Context& context) const {
-    for (const Tensor& t : tensors_)
-      DNN_CUDA_CHECK(cudaMemsetAsync(detail::raw(t), 0xff, bytes_of(t), context.stream()));
-  }
-  // Whether an element of y, which comes third, is NaN. Waits.
-  bool has_nan(const Context& context) const {
-    const Tensor& y = tensors_[2];
-    const Tensor host = detail::allocate(y.shape(), y.dtype(), Device::cpu());
-    DNN_CUDA_CHECK(
-        cudaMemcpyAsync(detail::raw(host), detail::raw(y), bytes_of(y), cudaMemcpyDeviceToHost, context.stream()));
-    DNN_CUDA_CHECK(cudaStreamSynchronize(context.stream()));
-    const auto values = host.to(DType::float32).to_vector<float>();
-    return std::any_of(values.begin(), values.end(), [](float value) { return value != value; });
-  }
+  ConvPointers pointers;
 
  private:
-  static size_t bytes_of(const Tensor& t) { return static_cast<size_t>(t.numel()) * size_of(t.dtype()); }
-
-  std::vector<Tensor> tensors_;
-  ConvPointers pointers_;
+  TrialOperands operands_;
 };
 
 // The plans of a graph, those that may run best first.
@@ -85,7 +46,7 @@ class Choice {
  public:
   Choice(const ConvGraph& graph, Context& context, Device device)
       : graph_(graph), plans_(conv_plans(graph, context)), bound_(workspace_bound()) {
-    const int64_t wanted = plans_to_time();
+    const int64_t wanted = plans_to_try("conv2d", "DNN_CONV_PLANS", 8);
     while (static_cast<int64_t>(ready_.size()) < wanted && build_next()) {
     }
     if (ready_.size() > 1 || (!ready_.empty() && graph.activation != Activation::none)) compare(context, device);
@@ -129,6 +90,7 @@ class Choice {
     try {
       const Scratch workspace(context, plans_->workspace(plan));
       plans_->run(plan, context, pointers, workspace.as<void>());
+      context.called("cudnnBackendExecute");
     } catch (const OutOfMemory&) {
       const auto less = std::find_if(ready_.begin(), ready_.end(),
                                      [&](int64_t other) { return plans_->workspace(other) < plans_->workspace(plan); });
@@ -142,25 +104,27 @@ class Choice {
     std::vector<std::pair<double, int64_t>> times;
     try {
       const Trial trial(graph_, device);
+      context.wait();  // the clock shall not run for earlier work; so the wait is counted, too
       for (const int64_t plan : ready_) {
         try {
           const Scratch workspace(context, plans_->workspace(plan));
-          times.emplace_back(
-              ready_.size() == 1 ? 0 : plans_->time(plan, context, trial.pointers(), workspace.as<void>()), plan);
+          times.emplace_back(ready_.size() == 1 ? 0 : plans_->time(plan, context, trial.pointers, workspace.as<void>()),
+                             plan);
         } catch (const BackendError& error) {
           refusal_ = error.what();
         }
       }
       std::sort(times.begin(), times.end());
-      if (graph_.activation != Activation::none)
+      if (graph_.activation != Activation::none) {
+        set_nan(context, graph_.dtype, trial.pointers.bias);  // its first element counts in the first of y
         std::erase_if(times, [&](const auto& timed) {
-          trial.fill_with_nan(context);
           const Scratch workspace(context, plans_->workspace(timed.second));
-          plans_->run(timed.second, context, trial.pointers(), workspace.as<void>());
-          if (trial.has_nan(context)) return false;
+          plans_->run(timed.second, context, trial.pointers, workspace.as<void>());
+          if (is_nan(context, graph_.dtype, trial.pointers.y)) return false;
           refusal_ = fmt::format("the ReLU of {} loses NaN", plans_->name(timed.second));
           return true;
         });
+      }
     } catch (const OutOfMemory&) {
       // No room for operands beside the user's: the library's guess has to do. Its ReLU could not be checked.
       if (graph_.activation == Activation::none) return;
@@ -190,48 +154,15 @@ struct KeyHash {
   }
 };
 
-// The choices made, most recently used first. Each is made under a lock of its own, so that threads that need others
-// go on.
-class Choices {
- public:
-  struct Entry {
-    std::mutex mutex;
-    std::unique_ptr<Choice> choice;
-  };
-
-  std::shared_ptr<Entry> entry(const Key& key) {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = index_.find(key); found != index_.end()) {
-      entries_.splice(entries_.begin(), entries_, found->second);
-      return found->second->second;
-    }
-    entries_.emplace_front(key, std::make_shared<Entry>());
-    index_[key] = entries_.begin();
-    if (entries_.size() > conv_choices) {
-      index_.erase(entries_.back().first);
-      entries_.pop_back();
-    }
-    return entries_.front().second;
-  }
-  size_t size() {
-    const std::lock_guard lock(mutex_);
-    return entries_.size();
-  }
-  void clear() {
-    const std::lock_guard lock(mutex_);
-    index_.clear(), entries_.clear();
-  }
-
- private:
-  using Entries = std::list<std::pair<Key, std::shared_ptr<Entry>>>;
-  std::mutex mutex_;
-  Entries entries_;
-  std::unordered_map<Key, Entries::iterator, KeyHash> index_;
+// A choice is made under a lock of its own, so that threads that need others go on.
+struct Entry {
+  std::mutex mutex;
+  std::unique_ptr<Choice> choice;
 };
 
-Choices& choices() {
-  static auto* const instance = new Choices;  // never destroyed, as contexts are not
-  return *instance;
+PlanCache<Key, std::shared_ptr<Entry>, KeyHash>& choices() {
+  static auto* const instance = new PlanCache<Key, std::shared_ptr<Entry>, KeyHash>(conv_choices);
+  return *instance;  // never destroyed, as contexts are not
 }
 
 // Computes the graph; the reason when no plan can, else empty.
@@ -241,7 +172,7 @@ std::string compute(Device device, ConvGraph& graph, const ConvPointers& pointer
   };
   align(graph.x, pointers.x), align(graph.weight, pointers.weight), align(graph.y, pointers.y);
   align(graph.add, pointers.add), align(graph.bias, pointers.bias);
-  const auto entry = choices().entry({device, graph});
+  const auto entry = choices().get({device, graph}, [] { return std::make_shared<Entry>(); });
   const std::lock_guard lock(entry->mutex);
   Context& context = Context::of(device.index());
   if (!entry->choice) entry->choice = std::make_unique<Choice>(graph, context, device);

@@ -15,6 +15,7 @@
 #include "cuda/context.h"
 #include "cuda/conv_plan.h"
 #include "cuda/cudnn.h"
+#include "cuda/stopwatch.h"
 #include "dnn/error.h"
 
 // Hidden: a program may use another version of the frontend for itself. What the frontend calls is declared above.
@@ -164,28 +165,13 @@ class CudnnPlans final : public ConvPlans {
     const CudnnHandle handle(context);
     execute(plan, handle, pointers, workspace);  // loads the code
     float best = std::numeric_limits<float>::max();
-    const Event start, stop;
-    for (int i = 0; i < runs; ++i) {
-      DNN_CUDA_CHECK(cudaEventRecord(start.event, context.stream()));
-      execute(plan, handle, pointers, workspace);
-      DNN_CUDA_CHECK(cudaEventRecord(stop.event, context.stream()));
-      DNN_CUDA_CHECK(cudaEventSynchronize(stop.event));
-      float milliseconds = 0;
-      DNN_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, start.event, stop.event));
-      best = std::min(best, milliseconds);
-    }
+    Stopwatch stopwatch(context);
+    for (int i = 0; i < runs; ++i)
+      best = std::min(best, stopwatch.time([&] { execute(plan, handle, pointers, workspace); }));
     return best;
   }
 
  private:
-  struct Event {
-    Event() { DNN_CUDA_CHECK(cudaEventCreate(&event)); }
-    ~Event() { cudaEventDestroy(event); }
-    Event(const Event&) = delete;
-    Event& operator=(const Event&) = delete;
-    cudaEvent_t event = nullptr;
-  };
-
   explicit CudnnPlans(const ConvGraph& graph) : tensor_cores_(graph.tensor_cores) {
     fe::cudnn_dlhandle = cudnn.handle();
     const Description description(graph, graph_);

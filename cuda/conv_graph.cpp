@@ -4,23 +4,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <functional>
+#include "cuda/plan_cache.h"
 
 namespace dnn::cuda {
 
 using detail::Layout;
 
 namespace {
-
-void mix(size_t& hash, int64_t value) {
-  hash ^= std::hash<int64_t>{}(value) + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
-}
-
-void mix(size_t& hash, const ConvOperand& operand) {
-  for (const int64_t size : operand.dims) mix(hash, size);
-  for (const int64_t stride : operand.strides) mix(hash, stride);
-  mix(hash, operand.alignment);
-}
 
 const char* name_of(ConvPass pass) {
   switch (pass) {
@@ -34,12 +24,16 @@ const char* name_of(ConvPass pass) {
 }  // namespace
 
 size_t ConvGraphHash::operator()(const ConvGraph& graph) const {
-  size_t hash = 0;
-  mix(hash, static_cast<int64_t>(graph.pass) * 64 + static_cast<int64_t>(graph.dtype) * 4 +
-                static_cast<int64_t>(graph.activation) * 2 + graph.tensor_cores);
-  for (const ConvOperand* operand : {&graph.x, &graph.weight, &graph.y, &graph.add, &graph.bias}) mix(hash, *operand);
-  for (const Size2 size : {graph.stride, graph.padding, graph.dilation}) mix(hash, size.h), mix(hash, size.w);
-  return hash;
+  std::array<int64_t, 4 + 5 * 9 + 6> numbers{};
+  size_t n = 0;
+  const auto put = [&](auto... values) { ((numbers[n++] = static_cast<int64_t>(values)), ...); };
+  put(graph.pass, graph.dtype, graph.activation, graph.tensor_cores);
+  for (const ConvOperand* operand : {&graph.x, &graph.weight, &graph.y, &graph.add, &graph.bias}) {
+    for (size_t i = 0; i < 4; ++i) put(operand->dims[i], operand->strides[i]);
+    put(operand->alignment);
+  }
+  for (const Size2 size : {graph.stride, graph.padding, graph.dilation}) put(size.h, size.w);
+  return hash_of(numbers);
 }
 
 // channels_last is what every plan for tensor cores wants, and cuDNN takes it for any number of channels. float64

@@ -20,6 +20,8 @@
 #include "cuda/kernels.h"
 #include "cuda/library.h"
 #include "cuda/matmul_plan.h"
+#include "cuda/stopwatch.h"
+#include "cuda/trial.h"
 #include "dnn/error.h"
 
 namespace dnn::cuda {
@@ -237,87 +239,26 @@ class CublasPlan : public MatmulPlan {
 
 // ---- timing ---------------------------------------------------------------------------------------------------------
 
-int candidates() {
-  static const int limit = [] {
-    const char* const text = std::getenv("DNN_MATMUL_CANDIDATES");
-    return text == nullptr ? most_candidates : std::clamp(std::atoi(text), 1, most_candidates);
-  }();
-  return limit;
-}
-
 // Random operands of a problem.
 class Trial {
  public:
-  Trial(Device device, const MatmulProblem& p) {
+  Trial(Device device, const MatmulProblem& p) : operands_(device, p.type) {
     const auto matrix = [&](const MatmulMatrix& m) {
-      return random(device, p.type, (p.batch - 1) * m.step + (m.columns - 1) * m.leading + m.rows);
+      return operands_.add((p.batch - 1) * m.step + (m.columns - 1) * m.leading + m.rows);
     };
     pointers.a = matrix(p.a), pointers.b = matrix(p.b), pointers.d = matrix(p.d);
     if (p.addend == MatmulAddend::other) pointers.c = matrix(p.d);
-    if (has_bias(p.epilogue)) pointers.bias = random(device, p.type, std::max(p.d.rows, p.d.columns));
-    if (has_aux(p.epilogue)) pointers.aux = random(device, p.type, p.d.columns * p.aux_leading);
-    if (!has_activation(p.epilogue)) return;
+    if (has_bias(p.epilogue)) pointers.bias = operands_.add(std::max(p.d.rows, p.d.columns));
+    if (has_aux(p.epilogue)) pointers.aux = operands_.add(p.d.columns * p.aux_leading);
     // The first element of A counts in the first of D.
-    Context& context = Context::of(device.index());
-    DNN_CUDA_CHECK(cudaMemsetAsync(detail::raw(tensors_.front()), 0xff, size_of(p.type), context.stream()));
+    if (has_activation(p.epilogue)) set_nan(Context::of(device.index()), p.type, const_cast<void*>(pointers.a));
   }
 
   MatmulPointers pointers;
 
  private:
-  void* random(Device device, DType type, int64_t elements) {
-    const Tensor& tensor = tensors_.emplace_back(detail::allocate({elements}, type, device));
-    random_normal(tensor, 1, tensors_.size());
-    return detail::raw(tensor);
-  }
-
-  std::vector<Tensor> tensors_;
+  TrialOperands operands_;
 };
-
-class Stopwatch {
- public:
-  explicit Stopwatch(const Context& context) : stream_(context.stream()) {
-    DNN_CUDA_CHECK(cudaEventCreate(&start_));
-    DNN_CUDA_CHECK(cudaEventCreate(&stop_));
-  }
-  ~Stopwatch() {
-    cudaEventDestroy(start_);
-    cudaEventDestroy(stop_);
-  }
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
-  // Milliseconds of what `enqueue` puts on the stream.
-  template <class Enqueue>
-  float time(Enqueue&& enqueue) {
-    DNN_CUDA_CHECK(cudaEventRecord(start_, stream_));
-    enqueue();
-    DNN_CUDA_CHECK(cudaEventRecord(stop_, stream_));
-    DNN_CUDA_CHECK(cudaEventSynchronize(stop_));
-    float milliseconds = 0;
-    DNN_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, start_, stop_));
-    return milliseconds;
-  }
-
- private:
-  cudaStream_t stream_;
-  cudaEvent_t start_ = nullptr;
-  cudaEvent_t stop_ = nullptr;
-};
-
-// Whether the first element of `d` is NaN, whose bits are beyond those of infinity.
-bool is_nan(Context& context, DType type, const void* d) {
-  uint64_t bits = 0;
-  const size_t size = size_of(type);
-  context.to_host(&bits, d, static_cast<int64_t>(size));
-  const uint64_t magnitude = bits & (~uint64_t{0} >> (65 - 8 * size));
-  switch (type) {
-    case DType::float64: return magnitude > 0x7ff0000000000000;
-    case DType::float32: return magnitude > 0x7f800000;
-    case DType::float16: return magnitude > 0x7c00;
-    default: return magnitude > 0x7f80;
-  }
-}
 
 // Keeps the fastest of the proposals that run and keep NaN; false when none does.
 bool choose_fastest(Device device, const MatmulProblem& p, CublasPlan& plan,
@@ -358,10 +299,12 @@ void check_matmul_descriptors(const MatmulProblem& problem) {
 
 std::shared_ptr<const MatmulPlan> make_matmul_plan(Device device, const MatmulProblem& problem) {
   const Context& context = Context::of(device.index());
+  static const auto candidates = static_cast<int>(
+      std::min<int64_t>(plans_to_try("matmul", "DNN_MATMUL_CANDIDATES", most_candidates), most_candidates));
   for (const int64_t size : {problem.a.rows, problem.a.columns, problem.d.rows, problem.d.columns, problem.batch})
     if (size > INT32_MAX) return nullptr;
   const auto plan = std::make_shared<CublasPlan>(problem);
-  const auto proposals = plan->propose(context, candidates());
+  const auto proposals = plan->propose(context, candidates);
   if (proposals.empty()) return nullptr;
   plan->choose(proposals.front());
   if (proposals.size() == 1 && problem.epilogue == MatmulEpilogue::none) return plan;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "cuda/plan_cache.h"
+
 namespace dnn::cuda {
 
 namespace {
@@ -72,11 +74,7 @@ std::string MatmulProblem::str() const {
                      addend == MatmulAddend::none ? "not " : "", name_of(epilogue));
 }
 
-size_t MatmulProblemHash::operator()(const MatmulProblem& problem) const {
-  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over whole numbers
-  for (const int64_t number : numbers(problem)) hash = (hash ^ static_cast<uint64_t>(number)) * 0x100000001b3;
-  return hash ^ (hash >> 29);
-}
+size_t MatmulProblemHash::operator()(const MatmulProblem& problem) const { return hash_of(numbers(problem)); }
 
 bool has_bias(MatmulEpilogue epilogue) {
   switch (epilogue) {

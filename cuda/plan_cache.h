@@ -1,6 +1,7 @@
 // A bounded cache of what is costly to find: the least recently used entry gives way.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -8,6 +9,15 @@
 #include <utility>
 
 namespace dnn::cuda {
+
+// The hash of a key that is these numbers.
+template <class Numbers>
+size_t hash_of(const Numbers& numbers) {
+  size_t hash = 0;
+  for (const int64_t number : numbers)
+    hash ^= std::hash<int64_t>{}(number) + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
+  return hash;
+}
 
 template <class Key, class Value, class Hash>
 class PlanCache {
@@ -30,6 +40,15 @@ class PlanCache {
       entries_.pop_back();
     }
     return value;
+  }
+
+  size_t size() {
+    const std::lock_guard lock(mutex_);
+    return entries_.size();
+  }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    places_.clear(), entries_.clear();
   }
 
  private:

@@ -7,13 +7,12 @@
 #include "cuda/rnn.h"
 
 #include <deque>
-#include <list>
-#include <mutex>
 
 #include "core/storage.h"
 #include "cuda/check.h"
 #include "cuda/context.h"
 #include "cuda/moves.h"
+#include "cuda/plan_cache.h"
 #include "cuda/rnn_library.h"
 #include "dnn/precision.h"
 
@@ -28,26 +27,22 @@ namespace {
 
 using Plan = std::shared_ptr<const RnnPlan>;
 
-// The plan of a problem, from a cache of the last few: sequences of many lengths make many shapes.
-Plan plan_of(Context& context, const RecurrentProblem& p) {
-  const RnnShape shape = shape_of(p, rnn_takes_bfloat16(), tf32_allowed().convolution);
-  struct Entry {
-    const Context* context;
-    RnnShape shape;
-    Plan plan;
-  };
-  constexpr size_t limit = 256;
-  static std::mutex mutex;
-  static auto& entries = *new std::list<Entry>;  // most recently used first; tensors may outlive every static object
-  const std::lock_guard lock(mutex);
-  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
-    if (entry->context != &context || entry->shape != shape) continue;
-    entries.splice(entries.begin(), entries, entry);
-    return entry->plan;
+struct Key {
+  const Context* context;
+  RnnShape shape;
+  friend bool operator==(const Key&, const Key&) = default;
+};
+struct KeyHash {
+  size_t operator()(const Key& key) const {
+    return RnnShapeHash{}(key.shape) + std::hash<const Context*>{}(key.context);
   }
-  if (entries.size() == limit) entries.pop_back();
-  entries.push_front({&context, shape, make_rnn_plan(context, shape)});
-  return entries.front().plan;
+};
+
+// The plan of a problem, one of the last few: sequences of many lengths make many shapes.
+Plan plan_of(Context& context, const RecurrentProblem& p) {
+  static auto& plans = *new PlanCache<Key, Plan, KeyHash>(256);  // tensors may outlive every static object
+  const RnnShape shape = shape_of(p, rnn_takes_bfloat16(), tf32_allowed().convolution);
+  return plans.get({&context, shape}, [&]() -> Plan { return make_rnn_plan(context, shape); });
 }
 
 // The weight space's share of the reserve; what follows is aligned.
@@ -177,6 +172,7 @@ void recurrent_forward(const RecurrentProblem& problem, const RecurrentTensors& 
   pass.pack(tensors.weights, space);
   pass.move_in();
   pass.plan->forward(pass.context, pass.buffers, pass.write(tensors.y), pass.write(c_n));
+  pass.context.called("cudnnRNNForward");
   pass.move_out();
 }
 
@@ -202,6 +198,7 @@ void recurrent_backward(const RecurrentProblem& problem, const RecurrentTensors&
   void* const of_h_0 = pass.write(out.h_0);
   void* const of_c_0 = pass.write(out.c_0);
   pass.plan->backward_data(pass.context, buffers, y, of_y, of_c_n, of_x, of_h_0, of_c_0);
+  pass.context.called("cudnnRNNBackwardData_v8");
 
   bool any = false;
   for (int64_t d = 0; d < problem.directions; ++d)
@@ -212,6 +209,7 @@ void recurrent_backward(const RecurrentProblem& problem, const RecurrentTensors&
     std::byte* const of_weights = pass.scratch(bytes);
     DNN_CUDA_CHECK(cudaMemsetAsync(of_weights, 0, static_cast<size_t>(bytes), pass.context.stream()));
     pass.plan->backward_weights(pass.context, buffers, y, of_weights);
+    pass.context.called("cudnnRNNBackwardWeights_v8");
     pass.unpack(of_weights, out.weights);
   }
   pass.move_out();

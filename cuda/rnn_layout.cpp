@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "cuda/plan_cache.h"
 #include "dnn/error.h"
 
 namespace dnn::cuda {
@@ -35,6 +36,12 @@ RnnShape shape_of(const kernel::RecurrentProblem& problem, bool takes_bfloat16, 
           // What TF32 rounds away is less than bfloat16 has lost already.
           .tf32 = type == DType::float32 && (converted || allow_tf32),
           .training = problem.training};
+}
+
+size_t RnnShapeHash::operator()(const RnnShape& s) const {
+  const auto number = [](auto value) { return static_cast<int64_t>(value); };
+  return hash_of(std::array{number(s.cell), s.steps, s.batch, s.input, s.hidden, s.directions, number(s.dtype),
+                            number(s.tf32), number(s.training)});
 }
 
 int matrix_count(RecurrentCell cell) { return cell == RecurrentCell::lstm ? 8 : cell == RecurrentCell::gru ? 6 : 2; }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct RnnShape {
   bool tf32 = false;             // whether factors of float32 may be rounded to TF32
   bool training = true;          // whether a backward pass may follow
   friend bool operator==(const RnnShape&, const RnnShape&) = default;
+};
+
+struct RnnShapeHash {
+  size_t operator()(const RnnShape& shape) const;
 };
 
 // What the library is asked for. A type that it does not take is computed in float32. Throws ArgumentError when a size

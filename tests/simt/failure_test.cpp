@@ -88,6 +88,21 @@ TEST_P(LostDevice, ShowsInWhateverComesFirst) {
   }
 }
 
+TEST_P(LostDevice, NamesALibrarysCallWhereLaunchesWait) {
+  Context& context = Context::of(0);
+  const auto before = context.counters();
+  context.called("cublasLtMatmul");
+  EXPECT_EQ(context.counters().launches, before.launches + 1);
+  EXPECT_EQ(context.counters().waits, before.waits);
+  context.set_sync_launch(true);
+  context.called("cublasLtMatmul");
+  EXPECT_GT(context.counters().waits, before.waits);
+  lose_device();
+  EXPECT_THAT(failure_of([&] { context.called("cublasLtMatmul"); }),
+              StartsWith("cuda: cublasLtMatmul failed, expected success (cudaErrorIllegalAddress"));
+  context.set_sync_launch(false);
+}
+
 TEST_P(LostDevice, TensorsAreReleasedAllTheSame) {
   const int64_t in_use = memory_stats(gpu).in_use;
   {
