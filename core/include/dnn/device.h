@@ -50,8 +50,9 @@ std::string why_unavailable(DeviceType type);
 void synchronize(Device device);
 
 /// How often the host has waited for the device since the program began; always 0 for the CPU. It waits in
-/// `synchronize`, in `item()` and other copies to the host, and in an upload only when it is several large batches
-/// ahead of the device. Throws DeviceError when there is no such device.
+/// `synchronize`, in `item()` and other copies to the host, in an upload only when it is several large batches ahead of
+/// the device, and where a convolution or product is met for the first time and timed. Throws DeviceError when there is
+/// no such device.
 int64_t host_waits(Device device);
 
 /// What the caching allocator of a device holds, in bytes, and how often it had to ask the system.
