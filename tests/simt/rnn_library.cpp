@@ -27,16 +27,21 @@ constexpr Device cpu = Device::cpu();
 
 int64_t bytes_of(const Tensor& t) { return t.numel() * static_cast<int64_t>(size_of(t.dtype())); }
 
+// An empty tensor has no address, which memcpy forbids.
+void copy(void* to, const void* from, int64_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
 // A copy on the CPU of what lies at `data`; undefined for null.
 Tensor load(const void* data, const Shape& shape, DType type) {
   if (data == nullptr) return {};
   const Tensor t = detail::allocate(shape, type, cpu);
-  std::memcpy(detail::raw(t), data, static_cast<size_t>(bytes_of(t)));
+  copy(detail::raw(t), data, bytes_of(t));
   return t;
 }
 
 void store(const Tensor& t, void* data) {
-  if (t.defined() && data != nullptr) std::memcpy(data, detail::raw(t), static_cast<size_t>(bytes_of(t)));
+  if (t.defined() && data != nullptr) copy(data, detail::raw(t), bytes_of(t));
 }
 
 class CpuRnn : public RnnPlan {
