@@ -7,9 +7,6 @@
 
 using namespace dnn;
 
-// One hidden layer of 128 neurons.
-Sequential mlp() { return Sequential(Flatten(), Linear(28 * 28, 128), ReLU(), Dropout(0.2), Linear(128, 10)); }
-
 int main(int argc, char** argv) try {
   std::string model = "lenet5", where = Device::best().str();
   int64_t epochs = 5, batch = 64;

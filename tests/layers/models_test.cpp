@@ -13,6 +13,24 @@ TEST(Models, LeNet5) {
   EXPECT_EQ(lenet5().parameter_count(), 61706);
   EXPECT_EQ(lenet5()(numbers({2, 1, 28, 28})).shape(), Shape({2, 10}));
   EXPECT_EQ(lenet5({.classes = 3, .channels = 3})(numbers({2, 3, 28, 28})).shape(), Shape({2, 3}));
+  EXPECT_EQ(lenet5({.size = 33, .width = 9})(numbers({2, 1, 33, 33})).shape(), Shape({2, 10}));
+  EXPECT_EQ(lenet5({.size = 12, .width = 3})[3].str(), "Conv2d(3, 8, kernel=5)");
+  EXPECT_ERROR(lenet5({.size = 11}), ArgumentError, "lenet5: size is 11, expected at least 12");
+  EXPECT_ERROR(lenet5({.width = 8}), ArgumentError, "lenet5: width is 8, expected a multiple of 3");
+  EXPECT_ERROR(lenet5({.width = 0}), ArgumentError, "lenet5: width is 0, expected a multiple of 3");
+}
+
+TEST(Models, Mlp) {
+  EXPECT_EQ(mlp().str(),
+            "Sequential(\n  (0): Flatten()\n  (1): Linear(784, 128)\n  (2): ReLU()\n  (3): Dropout(p=0.2)\n"
+            "  (4): Linear(128, 10)\n)");
+  EXPECT_EQ(mlp().parameter_count(), 101770);
+  Sequential net = mlp({.classes = 3, .inputs = 8, .hidden = {6, 5}, .dropout = 0});
+  EXPECT_EQ(net.size(), 6);
+  EXPECT_EQ(net(numbers({2, 2, 2, 2})).shape(), Shape({2, 3}));
+  EXPECT_EQ(mlp({.hidden = {}}).parameter_count(), 7850);
+  EXPECT_ERROR(mlp({.hidden = {0}}), ArgumentError, "Linear: in is 784 and out is 0, expected both at least 1");
+  EXPECT_ERROR(mlp({.dropout = 2}), ArgumentError, "Dropout: p is 2, expected a probability in [0, 1]");
 }
 
 TEST(Models, ResNetCifarHasThePapersSizes) {

@@ -1,5 +1,7 @@
 // The showcase networks.
 #pragma once
 
+#include "dnn/models/create.h"
 #include "dnn/models/lenet.h"
+#include "dnn/models/mlp.h"
 #include "dnn/models/resnet.h"

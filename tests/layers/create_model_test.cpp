@@ -1,0 +1,77 @@
+// Networks by name.
+#include <gmock/gmock.h>
+
+#include "dnn/models.h"
+#include "dnn/models/create.h"
+#include "tests/harness/errors.h"
+#include "tests/layers/check_layer.h"
+
+namespace dnn::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(CreateModel, MakesEveryNetworkThatIsListed) {
+  for (const ModelInfo& info : models()) {
+    SCOPED_TRACE(info.name);
+    const std::unique_ptr<Layer> net = create_model(info.name);
+    net->eval();
+    NoGrad no_grad;
+    EXPECT_EQ((*net)(zeros(info.input.with(0, 1))).shape(), Shape({1, info.classes}));
+  }
+}
+
+TEST(CreateModel, MakesTheNetworkOfThatName) {
+  EXPECT_EQ(create_model("lenet5")->parameter_count(), lenet5().parameter_count());
+  EXPECT_EQ(create_model("mlp")->parameter_count(), mlp().parameter_count());
+  EXPECT_EQ(create_model("resnet20")->parameter_count(), resnet_cifar(20).parameter_count());
+  EXPECT_EQ(create_model("resnet8")->parameter_count(), resnet_cifar(8).parameter_count());
+  EXPECT_EQ(create_model("resnet8")->type_name(), "ResNetCifar");
+}
+
+TEST(CreateModel, PassesOptionsOn) {
+  const ModelOptions all{.classes = 5, .channels = 2, .size = 20, .width = 12};
+  for (const char* name : {"mlp", "lenet5", "resnet8"}) {
+    SCOPED_TRACE(name);
+    const std::unique_ptr<Layer> net = create_model(name, all);
+    EXPECT_EQ((*net)(numbers({2, 2, 20, 20})).shape(), Shape({2, 5}));
+    EXPECT_NE(net->parameter_count(), create_model(name, {.classes = 5, .channels = 2, .size = 20})->parameter_count());
+  }
+  EXPECT_EQ(create_model("mlp", all)->parameter_count(), 801 * 12 + 13 * 5);
+}
+
+TEST(CreateModel, OfAnySizeWhereTheNetworkTakesAny) {
+  EXPECT_EQ(create_model("resnet8", {.size = 99})->parameter_count(), create_model("resnet8")->parameter_count());
+}
+
+TEST(CreateModel, UnknownNamesListTheKnownOnes) {
+  for (const char* name : {"", "lenet", "LeNet5", "resnet", "resnet20x", "resnet 20", "resnet99999999999999999999"}) {
+    try {
+      create_model(name);
+      ADD_FAILURE() << name;
+    } catch (const ArgumentError& error) {
+      EXPECT_THAT(error.what(),
+                  HasSubstr(std::string("create_model: there is no network '") + name + "', expected one of "));
+      for (const ModelInfo& info : models()) EXPECT_THAT(error.what(), HasSubstr(info.name + ", "));
+      EXPECT_THAT(error.what(), HasSubstr("resnetN (N = 6 n + 2: 8, 14, 20, ...)"));
+    }
+  }
+}
+
+TEST(CreateModel, Errors) {
+  EXPECT_ERROR(create_model("resnet21"), ArgumentError,
+               "resnet_cifar: depth is 21, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
+  EXPECT_ERROR(create_model("resnet-10"), ArgumentError,
+               "resnet_cifar: depth is -10, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
+  EXPECT_ERROR(create_model("lenet5", {.classes = -1}), ArgumentError,
+               "create_model: classes is -1, expected at least 1, or 0 for the network's own");
+  EXPECT_ERROR(create_model("lenet5", {.channels = -1}), ArgumentError,
+               "create_model: channels is -1, expected at least 1, or 0 for the network's own");
+  EXPECT_ERROR(create_model("lenet5", {.size = -3}), ArgumentError,
+               "create_model: size is -3, expected at least 1, or 0 for the network's own");
+  EXPECT_ERROR(create_model("lenet5", {.width = -6}), ArgumentError,
+               "create_model: width is -6, expected at least 1, or 0 for the network's own");
+}
+
+}  // namespace
+}  // namespace dnn::test
