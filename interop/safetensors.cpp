@@ -242,12 +242,26 @@ Tensor read_tensor(const InputFile& file, int64_t data_start, const Entry& entry
   return t;
 }
 
+// A file of PyTorch's own begins as a zip archive, an older one as a pickle of protocol 2; read as lengths, both are
+// far beyond any header.
+void refuse_torch_file(uint64_t first_bytes, const std::string& path) {
+  const bool zip = (first_bytes & 0xffffffff) == 0x04034b50, pickle = (first_bytes & 0xffff) == 0x0280;
+  if (!zip && !pickle) return;
+  fail(path,
+       "it is {}, as torch.save writes it, expected safetensors; to convert the file of a state dict: "
+       "python3 -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{}', map_location='cpu'), "
+       "'weights.safetensors')\"",
+       zip ? "a zip archive" : "a pickle", path);
+}
+
 Safetensors read(const InputFile& file, const std::string& path, Device device) {
   if (file.size() < 8) fail(path, "file has {} bytes, too short for a header", file.size());
   uint64_t length = 0;
   file.read(0, std::as_writable_bytes(std::span(&length, 1)));
-  if (length > static_cast<uint64_t>(std::min(max_header, file.size() - 8)))
+  if (length > static_cast<uint64_t>(std::min(max_header, file.size() - 8))) {
+    refuse_torch_file(length, path);
     fail(path, "header claims {} bytes (the file has {}, a header at most {})", length, file.size(), max_header);
+  }
   std::string text(length, '\0');
   file.read(8, std::as_writable_bytes(std::span(text)));
   if (text.empty() || text[0] != '{') fail(path, "header does not begin with '{{'");

@@ -22,7 +22,7 @@ namespace {
 detail::Members members_of(const Module& module) { return const_cast<Module&>(module).members(); }
 
 struct TensorMember {
-  std::string name;
+  std::string name, own_name;  // with the path, and as its owner calls it
   Tensor tensor;
   bool is_parameter;
   const Module* owner;
@@ -31,7 +31,7 @@ struct TensorMember {
 void collect(const Module& module, const std::string& prefix, std::vector<TensorMember>& found) {
   const detail::Members members = members_of(module);
   const auto add = [&](const std::string& name, const Tensor& tensor, bool is_parameter) {
-    if (tensor.defined()) found.push_back({prefix + name, tensor, is_parameter, &module});
+    if (tensor.defined()) found.push_back({prefix + name, name, tensor, is_parameter, &module});
   };
   for (const auto& [name, value] : members)
     if (const auto* parameter = std::get_if<Parameter*>(&value)) add(name, **parameter, true);
@@ -99,6 +99,19 @@ void convert_all(const Module& module, const std::function<Tensor(const TensorMe
     if (!value.is_same(member.tensor)) converted.emplace_back(member.tensor, value);
   }
   for (auto& [tensor, value] : converted) tensor.set_data(value);
+}
+
+// What stands, up to a dot, before the first of the missing names in a state, if all of them stand behind it.
+std::string prefix_of(const StateDict& state, const std::vector<LoadReport::Row>& missing) {
+  if (missing.empty()) return "";
+  const std::string ending = "." + missing.front().name;
+  for (const auto& [name, tensor] : state) {
+    if (!name.ends_with(ending)) continue;
+    const std::string prefix = name.substr(0, name.size() - ending.size() + 1);
+    if (std::ranges::all_of(missing, [&](const LoadReport::Row& row) { return state.contains(prefix + row.name); }))
+      return prefix;
+  }
+  return "";
 }
 
 // ---- cloning -------------------------------------------------------------------------------------------------------
@@ -201,49 +214,42 @@ StateDict Module::state_dict() const {
   return result;
 }
 
-LoadReport Module::load_state_dict(const StateDict& state, const LoadOptions& options) {
-  struct Fault {
-    const char* kind;
-    std::string name, facts;
-  };
-  std::vector<Fault> missing, unexpected, misshaped;
-  std::vector<std::pair<Tensor, Tensor>> matches;
+LoadReport Module::compare_state_dict(const StateDict& state) const {
+  LoadReport report{.module = type_name()};
   std::unordered_set<std::string> known;
   for (const TensorMember& member : all_tensors(*this)) {
     known.insert(member.name);
+    const Shape& shape = member.tensor.shape();
     const Tensor* source = state.find(member.name);
-    if (source == nullptr)
-      missing.push_back({"missing", member.name, member.tensor.shape().str()});
-    else if (source->shape() != member.tensor.shape())
-      misshaped.push_back(
-          {"mis-shaped", member.name, source->shape().str() + ", expected " + member.tensor.shape().str()});
-    else
-      matches.emplace_back(member.tensor, *source);
+    if (source != nullptr && source->shape() == shape)
+      ++report.matched;
+    else if (source != nullptr)
+      report.misshaped.push_back({member.name, source->shape(), shape});
+    else if (!member.owner->may_be_missing(member.own_name))
+      report.missing.push_back({member.name, std::nullopt, shape});
   }
   for (const auto& [name, tensor] : state)
-    if (!known.contains(name)) unexpected.push_back({"unexpected", name, tensor.shape().str()});
-  LoadReport report;
-  if (!options.strict) {
-    for (const Fault& fault : missing) report.missing.push_back(fault.name);
-    for (const Fault& fault : unexpected) report.unexpected.push_back(fault.name);
-    missing.clear(), unexpected.clear();
-  }
+    if (!known.contains(name)) report.unexpected.push_back({name, tensor.shape(), std::nullopt});
+  report.names = std::ssize(known);
+  if (report.unexpected.size() == state.size()) report.prefix = prefix_of(state, report.missing);
+  return report;
+}
 
-  if (!missing.empty() || !unexpected.empty() || !misshaped.empty()) {
-    std::string text =
-        fmt::format("load_state_dict: {} missing, {} unexpected, {} mis-shaped, expected the {} names of {}",
-                    missing.size(), unexpected.size(), misshaped.size(), known.size(), type_name());
-    constexpr size_t rows = 20;  // of each kind
-    for (const auto* faults : {&missing, &unexpected, &misshaped}) {
-      for (size_t i = 0; i < std::min(rows, faults->size()); ++i)
-        text += fmt::format("\n  {:<10}  {:<32}  {}", (*faults)[i].kind, (*faults)[i].name, (*faults)[i].facts);
-      if (faults->size() > rows)
-        text += fmt::format("\n  {:<10}  ... and {} more", (*faults)[0].kind, faults->size() - rows);
-    }
-    throw ArgumentError(text);
-  }
+LoadReport Module::load_state_dict(const StateDict& state, const LoadOptions& options) {
+  LoadReport report = compare_state_dict(state);
+  LoadReport faults = report;
+  if (!options.strict) faults.missing.clear(), faults.unexpected.clear();
+  if (options.skip_misshaped) faults.misshaped.clear();
+  if (!faults.complete())
+    throw ArgumentError(
+        fmt::format("load_state_dict: {} missing, {} unexpected, {} mis-shaped, expected the {} names of {}{}",
+                    faults.missing.size(), faults.unexpected.size(), faults.misshaped.size(), faults.names,
+                    faults.module, detail::load_table(faults)));
   NoGrad no_grad;
-  for (auto& [tensor, source] : matches) tensor.copy_(source);
+  for (TensorMember& member : all_tensors(*this)) {
+    const Tensor* source = state.find(member.name);
+    if (source != nullptr && source->shape() == member.tensor.shape()) member.tensor.copy_(*source);
+  }
   return report;
 }
 

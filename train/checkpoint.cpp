@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -30,6 +31,14 @@ constexpr std::array<std::pair<const char*, double EpochStats::*>, 7> columns{
      {"samples_per_second", &EpochStats::samples_per_second}}};
 constexpr std::array<std::pair<const char*, std::map<std::string, double> EpochStats::*>, 2> metric_columns{
     {{"metrics.", &EpochStats::metrics}, {"val_metrics.", &EpochStats::val_metrics}}};
+
+// The texts that are not the checkpoint's own.
+Metadata user_texts(const Metadata& metadata) {
+  Metadata texts;
+  for (const auto& [name, value] : metadata)
+    if (!name.starts_with(reserved)) texts[name] = value;
+  return texts;
+}
 
 // A text of the file in an error message.
 std::string shortened(const std::string& text) { return text.size() > 40 ? text.substr(0, 40) + "..." : text; }
@@ -59,7 +68,8 @@ StateDict columns_of(const History& history) {
 // A checkpoint that has been read, and what is wrong with it.
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path), file_(load_safetensors(path)) {
+  explicit Reader(const std::string& path) : Reader(path, load_safetensors(path)) {}
+  Reader(const std::string& path, Safetensors file) : path_(path), file_(std::move(file)) {
     if (text("dnn.format") != format_name)
       fail(fmt::format("format is '{}', expected '{}'", shortened(text("dnn.format")), format_name));
   }
@@ -72,8 +82,7 @@ class Reader {
     state.generator.set_state(number("dnn.random.seed"), number("dnn.random.offset"));
     state.history = history();
     state.training = file_.tensors.with_prefix("training.");
-    for (const auto& [name, value] : file_.metadata)
-      if (!name.starts_with(reserved)) state.metadata[name] = value;
+    state.metadata = user_texts(file_.metadata);
     return state;
   }
 
@@ -147,6 +156,13 @@ void loading(const Reader& file, const char* what, Load load) {
   }
 }
 
+// The state without a text that stands before all of its names and before none of the net's.
+StateDict without_prefix(const StateDict& state, const Module& net) {
+  const std::string prefix = net.compare_state_dict(state).prefix;
+  const bool all = std::ranges::all_of(state, [&](const auto& entry) { return entry.name.starts_with(prefix); });
+  return all ? state.with_prefix(prefix) : state;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Module& net, const Optimizer& optimizer,
@@ -189,6 +205,25 @@ TrainingState load_checkpoint(const std::string& path, Module& net) {
   TrainingState state = file.state();
   loading(file, "net", [&] { net.load_state_dict(file.model()); });
   return state;
+}
+
+Weights load_weights(const std::string& path) {
+  Safetensors file = load_safetensors(path);
+  const Metadata texts = user_texts(file.metadata);
+  if (!file.metadata.contains("dnn.format")) return {std::move(file.tensors), texts, path};
+  return {Reader(path, std::move(file)).model(), texts, path};
+}
+
+LoadReport load_weights(const Weights& weights, Module& net, const LoadOptions& options) {
+  try {
+    return net.load_state_dict(without_prefix(weights.state, net), options);
+  } catch (const ArgumentError& error) {
+    throw ArgumentError(fmt::format("load_weights: {}: {}", weights.path, error.what()));
+  }
+}
+
+LoadReport load_weights(const std::string& path, Module& net, const LoadOptions& options) {
+  return load_weights(load_weights(path), net, options);
 }
 
 }  // namespace dnn

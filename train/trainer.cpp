@@ -46,6 +46,9 @@ Trainer::Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOption
     throw ArgumentError(fmt::format("trainer: accumulate is {}, expected >= 1", options_.accumulate));
   if (!(options_.clip_norm >= 0))
     throw ArgumentError(fmt::format("trainer: clip_norm is {}, expected >= 0", options_.clip_norm));
+  for (const auto& [name, text] : options_.metadata)
+    if (name.starts_with("dnn."))
+      throw ArgumentError(fmt::format("trainer: metadata is called '{}', names must not begin with 'dnn.'", name));
   if (!options_.loss)
     options_.loss = [](const Tensor& output, const Tensor& target) { return cross_entropy(output, target); };
   std::set<std::string> names{"loss", "accuracy"};

@@ -31,7 +31,12 @@ std::vector<std::string> prefixes_of(const std::vector<std::shared_ptr<Callback>
 
 void Trainer::save(const std::string& path) const {
   save_checkpoint(path, net_, *optimizer_,
-                  {.epoch = epoch_, .batch = batch_, .step = step_, .history = history_, .training = training_state()});
+                  {.epoch = epoch_,
+                   .batch = batch_,
+                   .step = step_,
+                   .history = history_,
+                   .training = training_state(),
+                   .metadata = options_.metadata});
 }
 
 void Trainer::save_checkpoint_file() const {

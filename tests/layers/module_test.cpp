@@ -248,9 +248,15 @@ TEST(Module, LoadingTellsWhatDoesNotFit) {
 
   const LoadReport report =
       net.load_state_dict({{"0.weight", zeros({2, 1, 3, 3})}, {"fc.bias", zeros({3})}}, {.strict = false});
-  EXPECT_EQ(report.missing, Names({"0.bias", "2.weight", "2.bias"}));
-  EXPECT_EQ(report.unexpected, Names({"fc.bias"}));
+  EXPECT_EQ(names(report.missing), Names({"0.bias", "2.weight", "2.bias"}));
+  EXPECT_EQ(names(report.unexpected), Names({"fc.bias"}));
   EXPECT_FALSE(report.complete());
+  EXPECT_EQ(report.str(),
+            "1 of 4 tensors of Sequential match: 3 missing, 1 unexpected, 0 mis-shaped\n"
+            "  missing     0.bias                            [2]\n"
+            "  missing     2.weight                          [3, 8]\n"
+            "  missing     2.bias                            [3]\n"
+            "  unexpected  fc.bias                           [3]");
   EXPECT_TRUE(net.load_state_dict(net.state_dict().clone()).complete());
   EXPECT_EQ(values(net.state_dict().at("0.weight")), std::vector<double>(18, 0));
   expect_same(net.state_dict().at("2.weight"), before.at("2.weight"), "not in the state");

@@ -236,7 +236,7 @@ TEST_F(BadCheckpoint, IsRefused) {
 TEST_F(BadCheckpoint, IsNoSafetensorsFile) {
   std::ofstream(folder_ / "x") << "PK\x03\x04 a zip, as PyTorch writes it";
   EXPECT_THAT([&] { load_checkpoint(folder_ / "x", run_.net); },
-              ThrowsMessage<FormatError>(StartsWith("load_safetensors: " + (folder_ / "x") + ": header claims ")));
+              ThrowsMessage<FormatError>(StartsWith("load_safetensors: " + (folder_ / "x") + ": it is a zip archive")));
   EXPECT_THAT([&] { load_checkpoint(folder_ / "none", run_.net); },
               ThrowsMessage<IoError>("io: cannot open " + (folder_ / "none") + " (no such file or directory)"));
 }

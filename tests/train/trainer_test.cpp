@@ -317,10 +317,28 @@ TEST(Trainer, RefusesBadOptions) {
         make({.metrics = {std::make_shared<Largest>(), std::make_shared<Largest>()}});
       },
       ThrowsMessage<ArgumentError>("trainer: the name 'largest' of a metric is taken, expected each once"));
+  EXPECT_THAT(
+      [&] {
+        make({.metadata = {{"dnn.epoch", "1"}}});
+      },
+      ThrowsMessage<ArgumentError>("trainer: metadata is called 'dnn.epoch', names must not begin with 'dnn.'"));
   EXPECT_THAT([&] { make({.metrics = {nullptr}}); }, ThrowsMessage<ArgumentError>("trainer: a metric is null"));
   EXPECT_THAT([&] { make({.callbacks = {nullptr}}); }, ThrowsMessage<ArgumentError>("trainer: a callback is null"));
   EXPECT_THAT([&] { Trainer(net, std::shared_ptr<Optimizer>()); },
               ThrowsMessage<ArgumentError>("trainer: optimizer is null"));
+}
+
+TEST(Trainer, WritesTheUsersTextsIntoItsCheckpoints) {
+  const TemporaryFolder folder;
+  Sequential net = identity_net();
+  DataLoader loader(TensorDataset(zeros({2, 2}), zeros({2}, {.dtype = DType::int64})));
+  const std::map<std::string, std::string> texts{{"classes", "[\"cat\", \"dog\"]"}, {"model", "identity"}};
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
+                  {.progress = Progress::off, .checkpoint = folder / "last", .metadata = texts});
+  trainer.fit(loader);
+  EXPECT_EQ(load_weights(folder / "last").metadata, texts);
+  trainer.save(folder / "another");
+  EXPECT_EQ(load_checkpoint(folder / "another", net).metadata, texts);
 }
 
 TEST(Trainer, ReportsWhatDoesNotFit) {

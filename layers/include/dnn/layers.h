@@ -16,5 +16,6 @@
 #include "dnn/layers/recurrent.h"
 #include "dnn/layers/sequential.h"
 #include "dnn/layers/upsample.h"
+#include "dnn/load_report.h"
 #include "dnn/module.h"
 #include "dnn/summary.h"

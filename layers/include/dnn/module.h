@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "dnn/load_report.h"
 #include "dnn/parameter.h"
 #include "dnn/state_dict.h"
 #include "dnn/tensor.h"
@@ -31,19 +32,6 @@ class Module;
 struct NamedModule {
   std::string name;
   Module* module;
-};
-
-/// Options of `Module::load_state_dict`.
-struct LoadOptions {
-  bool strict = true;  ///< Whether missing and unexpected names are errors; wrong shapes always are.
-};
-
-/// What `Module::load_state_dict` did not match.
-struct LoadReport {
-  std::vector<std::string> missing;     ///< Names of the module that the state lacks; these tensors are unchanged.
-  std::vector<std::string> unexpected;  ///< Names of the state that the module lacks.
-  /// Whether every name was matched.
-  bool complete() const { return missing.empty() && unexpected.empty(); }
 };
 
 namespace detail {
@@ -101,9 +89,11 @@ class Module {
   /// under each of its names.
   StateDict state_dict() const;
   /// Overwrites the elements of parameters and buffers with those of the same name, converted to type and device of the
-  /// module. Throws ArgumentError with a table of the missing, unexpected and mis-shaped names; then nothing has
-  /// changed. Returns the missing and unexpected names where `strict` is off.
+  /// module. Throws ArgumentError with a table of the missing, unexpected and mis-shaped names, unless `options` puts
+  /// up with them; then nothing has changed. Returns what it was to put up with.
   LoadReport load_state_dict(const StateDict& state, const LoadOptions& options = {});
+  /// How a state fits, without loading it.
+  LoadReport compare_state_dict(const StateDict& state) const;
 
   /// Forgets the gradients of all parameters.
   void zero_grad();
@@ -129,6 +119,9 @@ class Module {
   virtual detail::Members members() { return {}; }
   /// The type in which this module keeps its own floating tensors after `to(requested)`; batch norm keeps float32.
   virtual DType storage_dtype(DType requested) const { return requested; }
+  /// Whether a state is complete without the own tensor of that name: batch norm's count of batches, which the files of
+  /// PyTorch before 0.4.1 do not have and PyTorch does not miss.
+  virtual bool may_be_missing(const std::string& /*name*/) const { return false; }
 
  protected:
   /// For `clone` alone. C++ writes the copying of a module's members only where it can copy the base, so this cannot be

@@ -26,6 +26,7 @@ class BatchNorm : public FusableLayer {
 
   std::string describe() const override;
   DType storage_dtype(DType requested) const override;
+  bool may_be_missing(const std::string& name) const override { return name == "num_batches_tracked"; }
   /// Added to the variance.
   double eps() const { return options_.eps; }
 

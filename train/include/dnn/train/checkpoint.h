@@ -2,7 +2,8 @@
 //
 // The file holds `model.*` and `optimizer.*` as the net and the optimizer name their state, `history.*` (one number per
 // epoch), `training.*` (what callbacks, metrics and the running epoch remember), and position and random numbers as
-// metadata. Any safetensors reader can get at the weights.
+// metadata. Any safetensors reader can get at the weights; `load_weights` gets them out of a checkpoint, and out of a
+// file that holds nothing else.
 #pragma once
 
 #include <map>
@@ -38,5 +39,23 @@ void save_checkpoint(const std::string& path, const Module& net, const Optimizer
 TrainingState load_checkpoint(const std::string& path, Module& net, Optimizer& optimizer);
 /// The same for the net alone.
 TrainingState load_checkpoint(const std::string& path, Module& net);
+
+/// The weights of a file, and what is written beside them.
+struct Weights {
+  StateDict state;                                   ///< As `Module::load_state_dict` takes it.
+  std::map<std::string, std::string> metadata = {};  ///< The user's texts.
+  std::string path = {};                             ///< The file, for messages.
+};
+
+/// Reads the weights out of a checkpoint (what it calls `model.*`), or out of another safetensors file all that is
+/// there, as PyTorch saves a state dict with `safetensors.torch.save_file`. Throws IoError, FormatError.
+Weights load_weights(const std::string& path);
+
+/// Puts weights into a net as `Module::load_state_dict` does, and returns its report. Where all names of the state
+/// begin with one text that the net lacks, such as "module." of a net that PyTorch trained on several GPUs, it is taken
+/// off. Throws ArgumentError that names the file and has the table of what does not fit; then nothing has changed.
+LoadReport load_weights(const Weights& weights, Module& net, const LoadOptions& options = {});
+/// The same from a file.
+LoadReport load_weights(const std::string& path, Module& net, const LoadOptions& options = {});
 
 }  // namespace dnn

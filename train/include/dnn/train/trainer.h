@@ -11,6 +11,7 @@
 
 #include <concepts>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -50,6 +51,8 @@ struct TrainerOptions {
   std::optional<uint64_t> seed = std::nullopt;    ///< Restarts the default generator before the first step.
   Progress::Mode progress = Progress::automatic;  ///< What is printed.
   std::string checkpoint = {};                    ///< File that is written after each epoch and by `stop`; empty: none.
+  /// Texts that all checkpoints of the run hold (see `TrainingState::metadata`): what net it is, what the classes mean.
+  std::map<std::string, std::string> metadata = {};
   /// Whether Ctrl-C (SIGINT) and SIGTERM end `fit` after the running step, with a checkpoint; a second one kills as
   /// usual. Off in the library, which leaves a program's signals alone unless it is told to.
   bool handle_signals = false;
