@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
 
 namespace dnn {
@@ -13,6 +14,12 @@ std::string ELU::describe() const { return fmt::format("alpha={}", alpha_); }
 
 std::string Softplus::describe() const {
   return fmt::format("beta={}, threshold={}", options_.beta, options_.threshold);
+}
+
+Tensor ScaledTanh::forward(Tensor x) { return tanh(x * options_.input) * options_.output; }
+
+std::string ScaledTanh::describe() const {
+  return fmt::format("output={}, input={:.4g}", options_.output, options_.input);
 }
 
 PReLU::PReLU(int64_t weights, const PReluOptions& options) {

@@ -5,13 +5,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <functional>
 #include <optional>
 #include <utility>
 
+#include "dnn/models/ciresan.h"
 #include "dnn/models/lenet.h"
 #include "dnn/models/mlp.h"
 #include "dnn/models/resnet.h"
+#include "dnn/models/row_lstm.h"
 
 namespace dnn {
 
@@ -21,13 +22,13 @@ using Network = std::unique_ptr<Layer>;
 
 struct Entry {
   ModelInfo info;
-  std::function<Network(const ModelOptions&)> make;
+  Network (*make)(const ModelOptions&);
 };
 
 // Networks whose name ends in their depth.
 struct Family {
   std::string prefix, depths;  // "resnet", "6 n + 2: 8, 14, 20, ..."
-  std::function<Network(int64_t depth, const ModelOptions&)> make;
+  Network (*make)(int64_t depth, const ModelOptions&);
 };
 
 template <class Net>
@@ -37,44 +38,80 @@ Network own(Net&& net) {
 
 // The options of a network, with what is asked for in place of its own numbers.
 template <class Options>
-Options adapt(const ModelOptions& asked, Options options = {}) {
+Options adapt(const ModelOptions& asked) {
+  Options options;
   if (asked.classes != 0) options.classes = asked.classes;
-  if (asked.channels != 0) options.channels = asked.channels;
+  if constexpr (requires { options.channels; })
+    if (asked.channels != 0) options.channels = asked.channels;
   if constexpr (requires { options.size; })
     if (asked.size != 0) options.size = asked.size;
   if constexpr (requires { options.width; })
     if (asked.width != 0) options.width = asked.width;
+  if constexpr (requires { options.inputs; }) {  // the pixels of an image
+    const int64_t channels = asked.channels != 0 ? asked.channels : 1, size = asked.size != 0 ? asked.size : 28;
+    options.inputs = channels * size * size;
+  }
   return options;
 }
 
+// A network as a function of its options.
+template <class Options, auto network>
+Network make(const ModelOptions& asked) {
+  return own(network(adapt<Options>(asked)));
+}
+
 Network make_mlp(const ModelOptions& asked) {
-  const int64_t channels = asked.channels != 0 ? asked.channels : 1, size = asked.size != 0 ? asked.size : 28;
-  MlpOptions options{.inputs = channels * size * size};
-  if (asked.classes != 0) options.classes = asked.classes;
+  auto options = adapt<MlpOptions>(asked);
   if (asked.width != 0) options.hidden = {asked.width};
   return own(mlp(options));
+}
+
+Network make_lenet1989(const ModelOptions& asked) {
+  if (asked.size != 0 && asked.size != 16)
+    throw ArgumentError(fmt::format("lenet1989: size is {}, expected 16", asked.size));
+  return own(lenet1989(adapt<LeNet1989Options>(asked)));
 }
 
 Network make_resnet_cifar(int64_t depth, const ModelOptions& asked) {
   return own(resnet_cifar(depth, adapt<ResNetCifarOptions>(asked)));
 }
 
+// One network of a family.
+template <int64_t depth, auto make_family>
+Network of_depth(const ModelOptions& asked) {
+  return make_family(depth, asked);
+}
+
 const std::vector<Entry>& entries() {
-  static const std::string mlp_paper =
-      "Rumelhart, Hinton and Williams, \"Learning representations by back-propagating errors\", Nature 1986";
-  static const std::string lenet = "LeCun et al., \"Gradient-based learning applied to document recognition\", 1998";
+  static const Shape digit{1, 28, 28}, small{3, 32, 32};
   static const std::string resnet = "He et al., \"Deep residual learning for image recognition\", CVPR 2016";
-  static const auto resnet_of = [](int64_t depth) {
-    return [depth](const ModelOptions& asked) { return make_resnet_cifar(depth, asked); };
-  };
+  static const std::string ciresan =
+      "Ciresan et al., \"Flexible, high performance convolutional neural networks for image classification\", IJCAI "
+      "2011";
   static const std::vector<Entry> list{
-      {{"mlp", 10, {1, 28, 28}, mlp_paper}, make_mlp},
-      {{"lenet5", 10, {1, 28, 28}, lenet}, [](const auto& asked) { return own(lenet5(adapt<LeNet5Options>(asked))); }},
-      {{"resnet20", 10, {3, 32, 32}, resnet}, resnet_of(20)},
-      {{"resnet32", 10, {3, 32, 32}, resnet}, resnet_of(32)},
-      {{"resnet44", 10, {3, 32, 32}, resnet}, resnet_of(44)},
-      {{"resnet56", 10, {3, 32, 32}, resnet}, resnet_of(56)},
-      {{"resnet110", 10, {3, 32, 32}, resnet}, resnet_of(110)},
+      {{"mlp", 10, digit,
+        "Rumelhart, Hinton and Williams, \"Learning representations by back-propagating errors\", Nature 1986"},
+       make_mlp},
+      {{"hinton2006", 10, digit,
+        "Hinton, Osindero and Teh, \"A fast learning algorithm for deep belief nets\", Neural Computation 2006"},
+       make<Hinton2006Options, hinton2006>},
+      {{"row_lstm", 10, digit, "Hochreiter and Schmidhuber, \"Long short-term memory\", Neural Computation 1997"},
+       make<RowLstmOptions, row_lstm>},
+      {{"lenet1989",
+        10,
+        {1, 16, 16},
+        "LeCun et al., \"Backpropagation applied to handwritten zip code recognition\", Neural Computation 1989"},
+       make_lenet1989},
+      {{"lenet5", 10, digit,
+        "LeCun et al., \"Gradient-based learning applied to document recognition\", Proceedings of the IEEE 1998"},
+       make<LeNet5Options, lenet5>},
+      {{"ciresan2011", 10, digit, ciresan}, make<Ciresan2011Options, ciresan2011>},
+      {{"ciresan2011_cifar", 10, small, ciresan}, make<Ciresan2011CifarOptions, ciresan2011_cifar>},
+      {{"resnet20", 10, small, resnet}, of_depth<20, make_resnet_cifar>},
+      {{"resnet32", 10, small, resnet}, of_depth<32, make_resnet_cifar>},
+      {{"resnet44", 10, small, resnet}, of_depth<44, make_resnet_cifar>},
+      {{"resnet56", 10, small, resnet}, of_depth<56, make_resnet_cifar>},
+      {{"resnet110", 10, small, resnet}, of_depth<110, make_resnet_cifar>},
   };
   return list;
 }

@@ -2,6 +2,7 @@
 #include "dnn/models/mlp.h"
 
 #include "dnn/layers.h"
+#include "layers/models/widths.h"
 
 namespace dnn {
 
@@ -16,6 +17,14 @@ Sequential mlp(const MlpOptions& options) {
   }
   net.append(Linear(in, options.classes));
   return net;
+}
+
+Sequential hinton2006(const Hinton2006Options& options) {
+  const detail::Widths wide("hinton2006", options.width, 500, {2000});
+  return Sequential(Flatten(), Linear(options.inputs, wide(500)), Sigmoid(),  //
+                    Linear(wide(500), wide(500)), Sigmoid(),                  //
+                    Linear(wide(500), wide(2000)), Sigmoid(),                 //
+                    Linear(wide(2000), options.classes));
 }
 
 }  // namespace dnn

@@ -31,13 +31,17 @@ TEST(CreateModel, MakesTheNetworkOfThatName) {
 
 TEST(CreateModel, PassesOptionsOn) {
   const ModelOptions all{.classes = 5, .channels = 2, .size = 20, .width = 12};
-  for (const char* name : {"mlp", "lenet5", "resnet8"}) {
+  for (const char* name : {"mlp", "hinton2006", "row_lstm", "lenet5", "ciresan2011", "resnet8"}) {
     SCOPED_TRACE(name);
     const std::unique_ptr<Layer> net = create_model(name, all);
     EXPECT_EQ((*net)(numbers({2, 2, 20, 20})).shape(), Shape({2, 5}));
     EXPECT_NE(net->parameter_count(), create_model(name, {.classes = 5, .channels = 2, .size = 20})->parameter_count());
   }
   EXPECT_EQ(create_model("mlp", all)->parameter_count(), 801 * 12 + 13 * 5);
+  const std::unique_ptr<Layer> lenet = create_model("lenet1989", {.classes = 5, .channels = 2, .size = 16, .width = 6});
+  EXPECT_EQ((*lenet)(numbers({2, 2, 16, 16})).shape(), Shape({2, 5}));
+  EXPECT_EQ(create_model("ciresan2011_cifar", {.size = 40, .width = 3})->parameter_count(),
+            ciresan2011_cifar({.size = 40, .width = 3}).parameter_count());
 }
 
 TEST(CreateModel, OfAnySizeWhereTheNetworkTakesAny) {
@@ -63,6 +67,7 @@ TEST(CreateModel, Errors) {
                "resnet_cifar: depth is 21, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
   EXPECT_ERROR(create_model("resnet-10"), ArgumentError,
                "resnet_cifar: depth is -10, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
+  EXPECT_ERROR(create_model("lenet1989", {.size = 28}), ArgumentError, "lenet1989: size is 28, expected 16");
   EXPECT_ERROR(create_model("lenet5", {.classes = -1}), ArgumentError,
                "create_model: classes is -1, expected at least 1, or 0 for the network's own");
   EXPECT_ERROR(create_model("lenet5", {.channels = -1}), ArgumentError,

@@ -101,6 +101,11 @@ TEST(Layers, Activations) {
   check_layer(Softplus({.beta = 2}), {3, 4}, [](Softplus&, const Tensor& x) { return softplus(x, {.beta = 2}); });
   check_layer(PReLU(), {3, 4}, [](PReLU& l, const Tensor& x) { return prelu(x, l.weight); });
   check_layer(PReLU(4, {.init = 0.1}), {3, 4, 2}, [](PReLU& l, const Tensor& x) { return prelu(x, l.weight); });
+  check_layer(ScaledTanh(), {3, 4}, [](ScaledTanh&, const Tensor& x) { return tanh(x * (2.0 / 3)) * 1.7159; });
+  check_layer(ScaledTanh({.output = 3, .input = 0.5}), {3, 4},
+              [](ScaledTanh&, const Tensor& x) { return tanh(x * 0.5) * 3; });
+  expect_near(ScaledTanh()(from_values<float>({-1, 0, 1}, {3})), from_values<float>({-1, 0, 1}, {3}), "fixed points",
+              1e-4);
   check_layer(Softmax(), {3, 4}, [](Softmax&, const Tensor& x) { return softmax(x); });
   check_layer(Softmax(0), {3, 4}, [](Softmax&, const Tensor& x) { return softmax(x, 0); });
 }
@@ -125,6 +130,7 @@ TEST(Layers, Flatten) {
 }
 
 TEST(Layers, DescribeThemselves) {
+  EXPECT_EQ(ScaledTanh().str(), "ScaledTanh(output=1.7159, input=0.6667)");
   EXPECT_EQ(Linear(5, 3).str(), "Linear(5, 3)");
   EXPECT_EQ(Linear(5, 3, {.bias = false}).str(), "Linear(5, 3, bias=false)");
   EXPECT_EQ(Conv2d(3, 8, {.kernel = 3}).str(), "Conv2d(3, 8, kernel=3)");

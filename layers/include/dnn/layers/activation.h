@@ -88,6 +88,25 @@ class Softplus : public Layer {
   SoftplusOptions options_;
 };
 
+/// Options of `ScaledTanh`.
+struct ScaledTanhOptions {
+  double output = 1.7159;  ///< Factor of the result.
+  double input = 2.0 / 3;  ///< Factor of the argument.
+};
+
+/// output * tanh(input * x), by default the one that leaves 1 and -1 where they are (LeCun et al., "Efficient
+/// BackProp", 1998).
+class ScaledTanh : public Layer {
+ public:
+  DNN_MODULE()
+  explicit ScaledTanh(const ScaledTanhOptions& options = {}) : options_(options) {}
+  Tensor forward(Tensor x) override;
+  std::string describe() const override;
+
+ private:
+  ScaledTanhOptions options_;
+};
+
 /// Options of `PReLU`.
 struct PReluOptions {
   double init = 0.25;  ///< The weights at the start.
