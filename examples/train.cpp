@@ -1,10 +1,12 @@
 // Trains a network on a data set, with everything that a real run wants: augmentation, a schedule, checkpoints, logs.
 //
-//   train --data cifar10 --model resnet20 --recipe examples/recipes/cifar10.json --out runs/resnet20
-//   train --data my-photos --model resnet8 --resume runs/resnet8/last.safetensors ...
+//   train --recipe examples/recipes/resnet20.json --out runs/resnet20
+//   train --data my-photos --size 64 --model resnet20 --out runs/photos
+//   train --recipe examples/recipes/resnet20.json --out runs/resnet20 --resume runs/resnet20/last.safetensors
 //
 // A recipe is a JSON file of options by their long names; what the command line says has precedence. Ctrl-C ends after
-// the running step; `--resume` then gives the very run that was interrupted.
+// the running step; `--resume` then gives the very run that was interrupted. The checkpoint says what it is a network
+// of, so `predict` needs nothing beside it.
 #include <dnn/dnn.h>
 
 #include <CLI/CLI.hpp>
@@ -12,17 +14,18 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 using namespace dnn;
+using nlohmann::json;
 
 struct Settings {
-  std::string data = "mnist", model = "lenet5", device = Device::best().str(), out = "", resume = "";
+  std::string data = "mnist", model = "lenet5", device = Device::best().str(), out = "", resume = "", init = "";
   int64_t epochs = 12, batch = 128;
-  std::string optimizer = "sgd", schedule = "one-cycle";
+  std::string optimizer = "sgd", schedule = "one-cycle", precision = "float32";
+  std::vector<int64_t> milestones;
   double lr = 0.02, momentum = 0.9, weight_decay = 0, label_smoothing = 0, clip_norm = 0;
-  int64_t size = 0, width = 16, crop = 0, cutout = 0;
-  bool flip = false;
+  int64_t size = 0, width = 0, crop = 0, cutout = 0;
+  bool nesterov = false, flip = false;
   uint64_t seed = 1;
   int threads = 1;
 };
@@ -39,6 +42,10 @@ Data load(const Settings& set) {
   if (set.data == "cifar100") return {Cifar100(Split::train), Cifar100(Split::test), Cifar100::normalization()};
   const ImageFolder train(set.data + "/train", {.min_size = set.size}),
       test(set.data + "/test", {.min_size = set.size});
+  if (test.class_names() != train.class_names())
+    throw ArgumentError("the folders in " + test.name() + " differ from those in " + train.name() +
+                        ", expected the same classes");
+  if (set.size == 0) throw ArgumentError("pictures of a folder have any size, expected --size, which makes them alike");
   return {train, test, channel_statistics(train)};
 }
 
@@ -56,18 +63,39 @@ std::vector<Transform> transforms(const Settings& set, const Data& data, bool au
   return list;
 }
 
-// One network for images of that shape [c, h, w].
+// A network for images of that shape [c, h, w]; it is tried on one, so that a wrong size is not found out later.
 std::unique_ptr<Layer> build(const Settings& set, const Shape& image, int64_t classes) {
-  const int64_t channels = image[0];
-  if (set.model == "lenet5") return std::make_unique<Sequential>(lenet5({.classes = classes, .channels = channels}));
-  if (set.model == "mlp")
-    return std::make_unique<Sequential>(Flatten(), Linear(image.numel(), 128), ReLU(), Dropout(0.2),
-                                        Linear(128, classes));
-  int64_t depth = 0;
-  if (set.model.starts_with("resnet") && std::istringstream(set.model.substr(6)) >> depth)
-    return std::make_unique<ResNetCifar>(
-        resnet_cifar(depth, {.classes = classes, .channels = channels, .width = set.width}));
-  throw ArgumentError("there is no model " + set.model + ", expected mlp, lenet5 or resnetN");
+  std::unique_ptr<Layer> net =
+      create_model(set.model, {.classes = classes, .channels = image[0], .size = image[1], .width = set.width});
+  try {
+    summary(*net, image);
+  } catch (const Error& error) {
+    std::string hint;
+    for (const ModelInfo& info : models())
+      if (info.name == set.model) hint = ", as " + std::to_string(info.input[1]) + " is the network's own";
+    throw ArgumentError(set.model + " does not take images " + image.str() + ", expected another --size" + hint + " (" +
+                        error.what() + ")");
+  }
+  return net;
+}
+
+// Weights to begin with. The last layer may be one for other classes, and begins anew then.
+void initialize(Layer& net, const std::string& file) {
+  const LoadReport report = load_weights(file, net, {.skip_misshaped = true});
+  std::cout << file << ": " << report.str() << "\n";
+  for (const LoadReport::Row& row : report.misshaped) {
+    const std::string &name = row.name, &first = report.misshaped.front().name;
+    if (name.substr(0, name.rfind('.')) != first.substr(0, first.rfind('.')))
+      throw ArgumentError(file + " is of another network: more than one layer has another shape");
+  }
+}
+
+void choose_precision(const Settings& set, Device device) {
+  if (set.precision == "float32") return;
+  if (set.precision != "tf32")
+    throw ArgumentError("precision " + set.precision + " is not there yet, expected float32 or tf32");
+  if (device.is_cpu()) throw ArgumentError("precision tf32 is there on GPUs alone, expected float32 on a CPU");
+  allow_tf32({.convolution = true, .product = true});
 }
 
 std::shared_ptr<Optimizer> optimizer_for(const Settings& set, const std::vector<Tensor>& parameters) {
@@ -75,38 +103,55 @@ std::shared_ptr<Optimizer> optimizer_for(const Settings& set, const std::vector<
     return std::make_shared<AdamW>(parameters, AdamWOptions{.lr = set.lr, .weight_decay = set.weight_decay});
   return std::make_shared<SGD>(
       parameters,
-      SgdOptions{
-          .lr = set.lr, .momentum = set.momentum, .weight_decay = set.weight_decay, .nesterov = set.momentum > 0});
+      SgdOptions{.lr = set.lr, .momentum = set.momentum, .weight_decay = set.weight_decay, .nesterov = set.nesterov});
 }
 
 LrSchedule schedule_for(const Settings& set, int64_t steps) {
   if (set.schedule == "one-cycle") return OneCycle{.steps = steps};
   if (set.schedule == "cosine") return CosineDecay{.steps = steps};
-  if (set.schedule == "step") return MultiStepDecay{.milestones = {steps / 2, steps * 3 / 4}};
+  if (set.schedule == "step" && set.milestones.empty()) return MultiStepDecay{.milestones = {steps / 2, steps * 3 / 4}};
+  if (set.schedule == "step") return MultiStepDecay{.milestones = set.milestones};
   return {};
+}
+
+// What `predict` has to know to use the weights: the network, the names of its classes, and what images it has seen.
+std::string description(const Settings& set, const Data& data, const Shape& image) {
+  return json{{"model", set.model},
+              {"width", set.width},
+              {"channels", image[0]},
+              {"size", image[1]},
+              {"mean", data.normalization.mean},
+              {"deviation", data.normalization.deviation},
+              {"classes", data.train->class_names()}}
+      .dump();
 }
 
 void train(const Settings& set) {
   const Device device(set.device);
+  choose_precision(set, device);
   const Data data = load(set);
   const TransformedDataset augmented(data.train, transforms(set, data, true));
   const TransformedDataset plain(data.test, transforms(set, data, false));
-  DataLoader train(
-      augmented,
-      {.batch_size = set.batch, .shuffle = true, .seed = set.seed, .threads = set.threads, .drop_last = true});
-  DataLoader test(plain, {.batch_size = 500, .threads = set.threads});
   std::cout << "device: " << device.str() << "\ndata: " << data.train->name() << ", " << data.train->size()
             << " images to learn from, " << data.test->size() << " to test with\n";
 
   manual_seed(set.seed);
+  const Shape image = plain.get(0, {}).input.shape();
   const auto classes = static_cast<int64_t>(data.train->class_names().size());
-  const std::unique_ptr<Layer> net = build(set, plain.get(0, {}).input.shape(), classes);
+  const std::unique_ptr<Layer> net = build(set, image, classes);
+  if (!set.init.empty()) initialize(*net, set.init);
   std::cout << net->str() << "\n" << net->parameter_count() << " parameters\n";
+
+  DataLoader train(
+      augmented,
+      {.batch_size = set.batch, .shuffle = true, .seed = set.seed, .threads = set.threads, .drop_last = true});
+  DataLoader test(plain, {.batch_size = 500, .threads = set.threads});
 
   TrainerOptions options{.epochs = set.epochs,
                          .device = device,
                          .lr_schedule = schedule_for(set, set.epochs * train.size()),
                          .clip_norm = set.clip_norm,
+                         .metadata = {{"classifier", description(set, data, image)}},
                          .handle_signals = true};
   options.loss = [&](const Tensor& output, const Tensor& target) {
     return cross_entropy(output, target, {.label_smoothing = set.label_smoothing});
@@ -130,12 +175,17 @@ void train(const Settings& set) {
 
 // Recipes: CLI11 reads the options of a file through this.
 struct Json : CLI::Config {
+  static std::string text(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
   std::string to_config(const CLI::App*, bool, bool, std::string) const override { return ""; }
   std::vector<CLI::ConfigItem> from_config(std::istream& file) const override {
-    const nlohmann::json recipe = nlohmann::json::parse(file);
     std::vector<CLI::ConfigItem> items;
-    for (const auto& [name, value] : recipe.items())
-      items.push_back({{}, name, {value.is_string() ? value.get<std::string>() : value.dump()}});
+    const json recipe = json::parse(file);
+    for (const auto& [name, value] : recipe.items()) {
+      items.push_back({{}, name, {}});
+      if (!value.is_array()) items.back().inputs = {text(value)};
+      if (value.is_array())
+        for (const json& element : value) items.back().inputs.push_back(text(element));
+    }
     return items;
   }
 };
@@ -145,22 +195,29 @@ int main(int argc, char** argv) try {
   CLI::App app("Trains a network on a data set of images");
   app.option_defaults()->always_capture_default();
   app.add_option("--data", set.data, "mnist, cifar10, cifar100, or a folder that holds train/CLASS/*.jpg and test/...");
-  app.add_option("--model", set.model, "mlp, lenet5, or resnetN for small images: resnet8, resnet20, ...");
+  app.add_option("--model", set.model, "A network by its name: lenet5, alexnet, resnet20, ...");
   app.add_option("--size", set.size, "Side that pictures are resized and cut to, in pixels; 0: as they are");
-  app.add_option("--width", set.width, "Channels of a resnet's first stage");
+  app.add_option("--width", set.width, "Channels of the first convolution, all others in proportion; 0: its own");
+  app.add_option("--init", set.init, "Weights to begin with: a checkpoint, or a state dict of PyTorch as safetensors");
   app.add_option("--epochs", set.epochs, "Passes over the training images");
   app.add_option("--batch", set.batch, "Images per step");
   app.add_option("--optimizer", set.optimizer)->check(CLI::IsMember({"sgd", "adamw"}));
   app.add_option("--lr", set.lr, "The largest learning rate");
   app.add_option("--schedule", set.schedule, "Of the learning rate")
       ->check(CLI::IsMember({"constant", "one-cycle", "cosine", "step"}));
-  app.add_option("--momentum", set.momentum, "Of sgd, Nesterov's");
+  app.add_option("--milestones", set.milestones,
+                 "Steps at which `step` divides by ten, as 100,150; none: at 1/2 and 3/4")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--momentum", set.momentum, "Of sgd");
+  app.add_option("--nesterov", set.nesterov, "Whether the momentum is Nesterov's");
   app.add_option("--weight-decay", set.weight_decay);
   app.add_option("--label-smoothing", set.label_smoothing);
   app.add_option("--clip-norm", set.clip_norm, "Largest norm of the gradient; 0: any");
   app.add_option("--crop", set.crop, "Random crops after padding by so many pixels; 0: none");
   app.add_option("--flip", set.flip, "Mirror every second image");
   app.add_option("--cutout", set.cutout, "Erase a square of so many pixels; 0: none");
+  app.add_option("--precision", set.precision, "float32, or tf32 in all products of a GPU");
   app.add_option("--seed", set.seed, "Of the first weights, the order of the images and all other chance");
   app.add_option("--device", set.device, "Where to compute: cpu or cuda");
   app.add_option("--threads", set.threads, "Threads that load images");

@@ -1,0 +1,183 @@
+// Says what is on pictures: classifies image files with a checkpoint that `train` wrote, or with weights from
+// elsewhere.
+//
+//   predict --checkpoint runs/lenet5/last.safetensors digit.png photo.jpg
+//   predict --weights resnet18.safetensors --model resnet18 --labels imagenet.txt photo.jpg
+//
+// The checkpoint says what network it is of, what its classes are called and how images were normalised; for other
+// weights the options say it. Where a network was trained does not matter.
+#include <dnn/dnn.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+using namespace dnn;
+using nlohmann::json;
+
+// A network and what it wants to see.
+struct Classifier {
+  std::unique_ptr<Layer> net;
+  std::vector<std::string> classes;
+  int64_t channels, size, resize;  // a picture's shorter side becomes `resize`, then the middle is cut out
+  Normalization normalization;
+};
+
+struct Settings {
+  std::vector<std::string> files;
+  std::string weights, model, labels, device = Device::best().str();
+  int64_t size = 0, resize = 0, top = 3, batch = 32;
+  std::vector<float> mean, deviation;
+  bool invert = false;
+};
+
+// The lines of a file.
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw IoError("--labels: cannot open " + path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+// From what `train` wrote beside the weights.
+Classifier described(const std::string& text) {
+  const json about = json::parse(text);
+  Classifier classifier{.classes = about.at("classes"),
+                        .channels = about.at("channels"),
+                        .size = about.at("size"),
+                        .resize = about.at("size"),
+                        .normalization = {about.at("mean"), about.at("deviation")}};
+  classifier.net = create_model(about.at("model"), {.classes = std::ssize(classifier.classes),
+                                                    .channels = classifier.channels,
+                                                    .size = classifier.size,
+                                                    .width = about.at("width")});
+  return classifier;
+}
+
+// From the options, as far as the network does not say it. Nets for ImageNet see the middle 7/8 of a picture.
+Classifier told(const Settings& set) {
+  const ModelInfo* info = nullptr;
+  for (const ModelInfo& known : models())
+    if (known.name == set.model) info = &known;
+  const Shape input = info ? info->input : Shape{3, 32, 32};
+  Classifier classifier{.channels = input[0], .size = set.size > 0 ? set.size : input[1]};
+  classifier.resize = set.resize > 0 ? set.resize : classifier.size >= 224 ? classifier.size * 8 / 7 : classifier.size;
+  classifier.normalization = {set.mean, set.deviation};
+  if (set.mean.empty() && set.deviation.empty()) {
+    if (input[1] < 224) throw ArgumentError("--mean and --deviation are missing: how the images were normalised");
+    classifier.normalization = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};  // of ImageNet
+  }
+  if (!set.labels.empty()) classifier.classes = lines_of(set.labels);
+  const int64_t count = set.labels.empty() && info ? info->classes : std::ssize(classifier.classes);
+  classifier.net = create_model(set.model, {.classes = count, .size = set.size});
+  if (set.labels.empty())
+    for (int64_t i = 0; i < count; ++i) classifier.classes.push_back("class " + std::to_string(i));
+  return classifier;
+}
+
+Classifier load(const Settings& set) {
+  const Weights weights = load_weights(set.weights);
+  const auto about = weights.metadata.find("classifier");
+  const bool is_described = about != weights.metadata.end();
+  const bool is_told = !set.model.empty() || !set.labels.empty() || set.size > 0 || set.resize > 0 ||
+                       !set.mean.empty() || !set.deviation.empty();
+  if (is_described && is_told)
+    throw ArgumentError(set.weights +
+                        " says itself what it is, expected no --model, --labels, --size, --resize, "
+                        "--mean, --deviation");
+  if (!is_described && set.model.empty())
+    throw ArgumentError(set.weights +
+                        " does not say what network it is of, expected --model, and --labels for the "
+                        "names of its classes");
+  Classifier classifier;
+  try {
+    classifier = is_described ? described(about->second) : told(set);
+  } catch (const json::exception& error) {
+    throw FormatError(set.weights + ": its description of the network is damaged (" + error.what() + ")");
+  }
+  load_weights(weights, *classifier.net);
+  classifier.net->to(Device(set.device));
+  classifier.net->eval();
+  return classifier;
+}
+
+// A picture as the network wants it, [c, h, w].
+Tensor load_picture(const Settings& set, const Classifier& classifier, const std::string& file) {
+  const Tensor bytes = load_image(file, {.channels = classifier.channels == 1 ? Channels::gray : Channels::rgb,
+                                         .min_size = classifier.resize,
+                                         .exif_orientation = true});
+  Sample sample{.input = bytes.to(DType::float32) / 255.0};
+  if (set.invert) sample.input = 1.0 - sample.input;
+  Generator chance;
+  Resize{classifier.resize}(sample, chance);
+  CenterCrop{classifier.size}(sample, chance);
+  Normalize{classifier.normalization}(sample, chance);
+  return sample.input;
+}
+
+void print(const std::string& file, const Tensor& scores, const Classifier& classifier, int64_t top) {
+  const auto [shares, classes] = topk(softmax(scores, 0), std::min(top, scores.numel()));
+  std::printf("%s\n", file.c_str());
+  for (int64_t i = 0; i < shares.numel(); ++i)
+    std::printf("  %6.2f %%  %s\n", 100 * shares[i].item(),
+                classifier.classes.at(static_cast<size_t>(classes[i].item())).c_str());
+}
+
+// Classifies the files, many at a time; whether all of them could be read.
+bool predict(const Settings& set) {
+  Classifier classifier = load(set);
+  bool all = true;
+  std::vector<std::string> names;
+  std::vector<Tensor> pictures;
+  const auto flush = [&] {
+    if (pictures.empty()) return;
+    const Tensor scores =
+        predict(*classifier.net, stack(pictures).to(Device(set.device))).to(Device::cpu()).to(DType::float32);
+    for (size_t i = 0; i < names.size(); ++i) print(names[i], scores[int64_t(i)], classifier, set.top);
+    names.clear(), pictures.clear();
+  };
+  for (const std::string& file : set.files) {
+    try {
+      pictures.push_back(load_picture(set, classifier, file));
+      names.push_back(file);
+    } catch (const Error& error) {  // the others are classified all the same
+      std::cerr << "predict: " << file << ": " << error.what() << "\n";
+      all = false;
+    }
+    if (std::ssize(pictures) == set.batch) flush();
+  }
+  flush();
+  return all;
+}
+
+int main(int argc, char** argv) try {
+  Settings set;
+  CLI::App app("Classifies JPEG and PNG files; ends with 1 when one of them cannot be read");
+  app.option_defaults()->always_capture_default();
+  app.add_option("files", set.files, "Pictures")->required();
+  app.add_option("--checkpoint,--weights", set.weights, "Checkpoint of train, or weights as safetensors")->required();
+  app.add_option("--top", set.top, "Classes to name for each picture")->check(CLI::PositiveNumber);
+  app.add_flag("--invert", set.invert, "Exchange dark and light: ink on paper for a net that learnt from MNIST");
+  app.add_option("--batch", set.batch, "Pictures at a time")->check(CLI::PositiveNumber);
+  app.add_option("--device", set.device, "Where to compute: cpu or cuda");
+  const std::string other = "For weights that train did not write";
+  app.add_option("--model", set.model, "The network, by its name")->group(other);
+  app.add_option("--labels", set.labels, "File with the name of one class in each line")->group(other);
+  app.add_option("--size", set.size, "Side of its images in pixels; 0: the network's own")->group(other);
+  app.add_option("--resize", set.resize, "A picture's shorter side before the middle is cut out")->group(other);
+  for (auto& [name, values] : {std::pair("--mean", &set.mean), std::pair("--deviation", &set.deviation)})
+    app.add_option(name, *values, "Of each channel, for pixels in [0, 1], as 0.48,0.46,0.41; none: ImageNet's")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->group(other);
+  CLI11_PARSE(app, argc, argv);
+  return predict(set) ? 0 : 1;
+} catch (const std::exception& error) {
+  std::cerr << "predict: " << error.what() << "\n";
+  return 1;
+}
