@@ -62,8 +62,10 @@ class File:
         assert key not in self.tensors, key
         self.tensors[key] = tensor.detach().clone().contiguous()
 
-    def record(self, name, y, leaves):
+    def record(self, name, y, leaves, gradients=True):
         self.store(f"{name}/y", y)
+        if not gradients:
+            return
         leaves = {key: leaf for key, leaf in leaves.items() if leaf.requires_grad}
         if not y.requires_grad or not leaves:
             return
@@ -77,14 +79,15 @@ class File:
         xs = [x.make(i) for i, x in enumerate(inputs)]
         self.record(name, f(*xs), {f"x{i}": x for i, x in enumerate(xs)})
 
-    def module(self, name, net, inputs, call=lambda net, *xs: net(*xs), scale=0.5):
-        """A module whose parameters, in the order of their names, are numbers in [-scale, scale)."""
+    def module(self, name, net, inputs, call=lambda net, *xs: net(*xs), scale=0.5, gradients=True):
+        """A module whose parameters, in the order of their names, are numbers in [-scale, scale). Large ones go without
+        gradients."""
         named = dict(sorted(net.named_parameters()))
         with torch.no_grad():
             for i, parameter in enumerate(named.values()):
                 parameter.copy_(hashed(parameter.shape, PARAMETERS + i, -scale, scale))
         xs = [x.make(i) for i, x in enumerate(inputs)]
-        self.record(name, call(net, *xs), {f"x{i}": x for i, x in enumerate(xs)} | named)
+        self.record(name, call(net, *xs), {f"x{i}": x for i, x in enumerate(xs)} | named, gradients)
 
     def save(self):
         self.path.parent.mkdir(exist_ok=True)

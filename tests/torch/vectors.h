@@ -2,8 +2,8 @@
 //
 //   const TorchCases cases{"ops", {{"gelu", {R({3, 5})}, [](const Xs& x) { return gelu(x[0]); }}, ...}};
 //
-// Each case becomes a test: in float64 the result and all gradients agree to 1e-8, in float32 the result to 1e-6, both
-// in relative L2. Cases without a recording, and recordings without a case, fail.
+// Each case becomes a test: in float64 the result and all gradients agree to 1e-8, in float32 the result to 1e-6 (whole
+// networks: their own tolerance), both in relative L2. Cases without a recording, and recordings without a case, fail.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,7 @@ struct TorchCase {
   std::function<Tensor(Module&, const Xs&)> call = {};
   double scale = 0.5;                            // parameters are numbers in [-scale, scale)
   std::vector<std::vector<double>> listed = {};  // inputs of these numbers, before the others
+  double tolerance = 1e-6;                       // of the result in float32
 };
 
 // A case of a layer, or of a module that is called by `call`.
