@@ -8,11 +8,13 @@
 #include <optional>
 #include <utility>
 
+#include "dnn/models/alexnet.h"
 #include "dnn/models/ciresan.h"
 #include "dnn/models/lenet.h"
 #include "dnn/models/mlp.h"
 #include "dnn/models/resnet.h"
 #include "dnn/models/row_lstm.h"
+#include "dnn/models/vgg.h"
 
 namespace dnn {
 
@@ -76,6 +78,10 @@ Network make_resnet_cifar(int64_t depth, const ModelOptions& asked) {
   return own(resnet_cifar(depth, adapt<ResNetCifarOptions>(asked)));
 }
 
+Network make_plain_cifar(int64_t depth, const ModelOptions& asked) {
+  return own(plain_cifar(depth, adapt<ResNetCifarOptions>(asked)));
+}
+
 // One network of a family.
 template <int64_t depth, auto make_family>
 Network of_depth(const ModelOptions& asked) {
@@ -83,7 +89,9 @@ Network of_depth(const ModelOptions& asked) {
 }
 
 const std::vector<Entry>& entries() {
-  static const Shape digit{1, 28, 28}, small{3, 32, 32};
+  static const Shape digit{1, 28, 28}, small{3, 32, 32}, large{3, 224, 224};
+  static const std::string vgg =
+      "Simonyan and Zisserman, \"Very deep convolutional networks for large-scale image recognition\", ICLR 2015";
   static const std::string resnet = "He et al., \"Deep residual learning for image recognition\", CVPR 2016";
   static const std::string ciresan =
       "Ciresan et al., \"Flexible, high performance convolutional neural networks for image classification\", IJCAI "
@@ -107,17 +115,38 @@ const std::vector<Entry>& entries() {
        make<LeNet5Options, lenet5>},
       {{"ciresan2011", 10, digit, ciresan}, make<Ciresan2011Options, ciresan2011>},
       {{"ciresan2011_cifar", 10, small, ciresan}, make<Ciresan2011CifarOptions, ciresan2011_cifar>},
+      {{"alexnet2012", 1000, large,
+        "Krizhevsky, Sutskever and Hinton, \"ImageNet classification with deep convolutional neural networks\", NIPS "
+        "2012"},
+       make<AlexNet2012Options, alexnet2012>},
+      {{"alexnet", 1000, large,
+        "Krizhevsky, \"One weird trick for parallelizing convolutional neural networks\", arXiv:1404.5997, 2014"},
+       make<AlexNetOptions, alexnet>},
+      {{"vgg11", 1000, large, vgg}, make<VGGOptions, vgg11>},
+      {{"vgg16", 1000, large, vgg}, make<VGGOptions, vgg16>},
+      {{"vgg19", 1000, large, vgg}, make<VGGOptions, vgg19>},
+      {{"resnet18", 1000, large, resnet}, make<ResNetOptions, resnet18>},
+      {{"resnet34", 1000, large, resnet}, make<ResNetOptions, resnet34>},
+      {{"resnet50", 1000, large, resnet}, make<ResNetOptions, resnet50>},
+      {{"resnet101", 1000, large, resnet}, make<ResNetOptions, resnet101>},
+      {{"resnet152", 1000, large, resnet}, make<ResNetOptions, resnet152>},
       {{"resnet20", 10, small, resnet}, of_depth<20, make_resnet_cifar>},
       {{"resnet32", 10, small, resnet}, of_depth<32, make_resnet_cifar>},
       {{"resnet44", 10, small, resnet}, of_depth<44, make_resnet_cifar>},
       {{"resnet56", 10, small, resnet}, of_depth<56, make_resnet_cifar>},
       {{"resnet110", 10, small, resnet}, of_depth<110, make_resnet_cifar>},
+      {{"plain20", 10, small, resnet}, of_depth<20, make_plain_cifar>},
+      {{"plain32", 10, small, resnet}, of_depth<32, make_plain_cifar>},
+      {{"plain44", 10, small, resnet}, of_depth<44, make_plain_cifar>},
+      {{"plain56", 10, small, resnet}, of_depth<56, make_plain_cifar>},
+      {{"plain110", 10, small, resnet}, of_depth<110, make_plain_cifar>},
   };
   return list;
 }
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> list{{"resnet", "6 n + 2: 8, 14, 20, ...", make_resnet_cifar}};
+  static const std::vector<Family> list{{"resnet", "6 n + 2: 8, 14, 20, ...", make_resnet_cifar},
+                                        {"plain", "6 n + 2: 8, 14, 20, ...", make_plain_cifar}};
   return list;
 }
 

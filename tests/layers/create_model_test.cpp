@@ -14,7 +14,8 @@ using ::testing::HasSubstr;
 TEST(CreateModel, MakesEveryNetworkThatIsListed) {
   for (const ModelInfo& info : models()) {
     SCOPED_TRACE(info.name);
-    const std::unique_ptr<Layer> net = create_model(info.name);
+    const bool large = info.input[1] == 224;
+    const std::unique_ptr<Layer> net = create_model(info.name, {.width = large ? 6 : 0});
     net->eval();
     NoGrad no_grad;
     EXPECT_EQ((*net)(zeros(info.input.with(0, 1))).shape(), Shape({1, info.classes}));
@@ -27,6 +28,19 @@ TEST(CreateModel, MakesTheNetworkOfThatName) {
   EXPECT_EQ(create_model("resnet20")->parameter_count(), resnet_cifar(20).parameter_count());
   EXPECT_EQ(create_model("resnet8")->parameter_count(), resnet_cifar(8).parameter_count());
   EXPECT_EQ(create_model("resnet8")->type_name(), "ResNetCifar");
+  EXPECT_EQ(create_model("plain8")->parameter_count(), plain_cifar(8).parameter_count());
+  EXPECT_EQ(create_model("plain8")->str(), plain_cifar(8).str());
+  const ModelOptions narrow{.width = 6};
+  EXPECT_EQ(create_model("alexnet", narrow)->str(), alexnet({.width = 6}).str());
+  EXPECT_EQ(create_model("alexnet2012", narrow)->str(), alexnet2012({.width = 6}).str());
+  EXPECT_EQ(create_model("vgg11", narrow)->str(), vgg11({.width = 6}).str());
+  EXPECT_EQ(create_model("vgg16", narrow)->str(), vgg16({.width = 6}).str());
+  EXPECT_EQ(create_model("vgg19", narrow)->str(), vgg19({.width = 6}).str());
+  EXPECT_EQ(create_model("resnet18", narrow)->str(), resnet18({.width = 6}).str());
+  EXPECT_EQ(create_model("resnet34", narrow)->str(), resnet34({.width = 6}).str());
+  EXPECT_EQ(create_model("resnet50", narrow)->str(), resnet50({.width = 6}).str());
+  EXPECT_EQ(create_model("resnet101", narrow)->str(), resnet101({.width = 6}).str());
+  EXPECT_EQ(create_model("resnet152", narrow)->str(), resnet152({.width = 6}).str());
 }
 
 TEST(CreateModel, PassesOptionsOn) {

@@ -52,6 +52,17 @@ TEST(Models, ResNetCifarNamesItsParametersAsTorchvisionDoes) {
   EXPECT_FALSE(state.contains("layer1.0.downsample.0.weight"));
 }
 
+TEST(Models, PlainNetworksAreResNetsWithoutShortcuts) {
+  const StateDict plain = plain_cifar(20).state_dict(), residual = resnet_cifar(20).state_dict();
+  ASSERT_EQ(plain.size(), residual.size());
+  for (const auto& [name, tensor] : residual) EXPECT_EQ(plain.at(name).shape(), tensor.shape()) << name;
+  ResNetCifar small = plain_cifar(8, {.classes = 4, .channels = 1, .width = 8, .shortcut = Shortcut::projection});
+  EXPECT_EQ(small(numbers({2, 1, 17, 11})).shape(), Shape({2, 4}));
+  EXPECT_EQ(small.layer2[0].type_name(), "PlainBlock");
+  check_layer(PlainBlock(8, 16, 2), {2, 8, 6, 6},
+              [](PlainBlock& l, const Tensor& x) { return relu(l.bn2(l.conv2(relu(l.bn1(l.conv1(x)))))); });
+}
+
 TEST(Models, BasicBlockWithProjection) {
   check_layer(BasicBlock(8, 16, 2), {2, 8, 6, 6}, [](BasicBlock& l, const Tensor& x) {
     const Tensor y = relu(l.bn1(l.conv1(x)));
@@ -97,6 +108,10 @@ TEST(Models, BadDepths) {
                "resnet_cifar: depth is 18, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
   EXPECT_ERROR(resnet_cifar(2), ArgumentError,
                "resnet_cifar: depth is 2, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
+  EXPECT_ERROR(plain_cifar(21), ArgumentError,
+               "plain_cifar: depth is 21, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
+  EXPECT_ERROR(BasicBlock(2, 3, 2, Shortcut::none), ArgumentError,
+               "ResNet: the shortcut of a block is none, expected identity or projection");
   EXPECT_ERROR(ResNetCifar(0), ArgumentError, "ResNetCifar: blocks is 0, expected at least 1");
   EXPECT_ERROR(ResNetCifar(1, {.width = 0}), ArgumentError, "ResNetCifar: width is 0, expected at least 1");
 }

@@ -5,7 +5,7 @@
 
 Inputs and weights are not stored: both sides compute them (`hashed`, vectors.h). A file holds for every case the result
 in float64 (`<case>/y`) and the gradients of sum(y * hashed(y.shape, stream 99)) by each floating input (`<case>/x0`, ...)
-and each parameter (`<case>/<its name>`).
+and each parameter (`<case>/<its name>`). Of a network it holds a few numbers of every gradient instead (`File.network`).
 """
 import math
 import pathlib
@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 
-UPSTREAM, PARAMETERS = 99, 1000  # streams: of the upstream gradient, of the first parameter; input i has stream i
+# Streams: of the weights in a digest, of the upstream gradient, of the first parameter and buffer; input i has stream i.
+DIGEST, UPSTREAM, PARAMETERS, BUFFERS = 98, 99, 1000, 100000
 
 
 def uniform(count, stream):
@@ -49,6 +50,21 @@ class I:
 
     def __init__(self, *shape, high, low=0):
         self.make = lambda stream: hashed(shape, stream, low, high).floor().long()
+
+
+def range_of(name, tensor):
+    """The numbers of a parameter or buffer of a network: with these, rounding errors do not grow with its depth."""
+    if tensor.dim() >= 2:  # variance 2 / fan: what ReLU needs
+        bound = math.sqrt(6 / math.prod(tensor.shape[1:]))
+        return -bound, bound
+    if name.endswith("running_var"):
+        return 0.2, 0.6
+    return (0.25, 0.75) if name.endswith("weight") else (-0.25, 0.75)
+
+
+def digest(gradient):
+    weighted = (gradient * hashed(gradient.shape, DIGEST)).flatten()
+    return torch.nn.functional.pad(weighted, (0, -weighted.numel() % 8)).reshape(-1, 8).sum(0)
 
 
 class File:
@@ -88,6 +104,23 @@ class File:
                 parameter.copy_(hashed(parameter.shape, PARAMETERS + i, -scale, scale))
         xs = [x.make(i) for i, x in enumerate(inputs)]
         self.record(name, call(net, *xs), {f"x{i}": x for i, x in enumerate(xs)} | named, gradients)
+
+    def network(self, name, net, inputs):
+        """A network of any depth: its weights keep the size of what passes through them, its running statistics are not
+        trivial, and `<case>/gradients` holds a digest of the gradient of each input, then of each parameter in the order
+        of their names: eight sums, of every eighth element by a hashed number."""
+        floating = {key: buffer for key, buffer in net.named_buffers() if buffer.is_floating_point()}
+        named = dict(sorted(net.named_parameters()))
+        with torch.no_grad():
+            for first, tensors in (PARAMETERS, named), (BUFFERS, dict(sorted(floating.items()))):
+                for i, (key, tensor) in enumerate(tensors.items()):
+                    tensor.copy_(hashed(tensor.shape, first + i, *range_of(key, tensor)))
+        xs = [x.make(i) for i, x in enumerate(inputs)]
+        y = net(*xs)
+        self.store(f"{name}/y", y)
+        leaves = [x for x in xs if x.requires_grad] + list(named.values())
+        gradients = torch.autograd.grad((y * hashed(y.shape, UPSTREAM)).sum(), leaves)
+        self.store(f"{name}/gradients", torch.stack([digest(gradient) for gradient in gradients]))
 
     def save(self):
         self.path.parent.mkdir(exist_ok=True)

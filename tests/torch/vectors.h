@@ -39,6 +39,7 @@ struct TorchCase {
   std::function<Tensor(Module&, const Xs&)> call = {};
   double scale = 0.5;                            // parameters are numbers in [-scale, scale)
   std::vector<std::vector<double>> listed = {};  // inputs of these numbers, before the others
+  bool network = false;                          // parameters and gradients as File.network of frame.py has them
   double tolerance = 1e-6;                       // of the result in float32
 };
 
@@ -57,6 +58,19 @@ TorchCase layer_case(const std::string& name, std::vector<TorchInput> inputs, Ma
   using M = decltype(make());
   return module_case<M>(
       name, std::move(inputs), make, [](M& layer, const Xs& x) { return layer(x[0]); }, scale);
+}
+
+// A case of a network, in evaluation when its name ends in ".eval".
+template <class Make>
+TorchCase network_case(const std::string& name, std::vector<TorchInput> inputs, Make make, double tolerance) {
+  TorchCase c = layer_case(name, std::move(inputs), [make, evaluation = name.ends_with(".eval")] {
+    auto net = make();
+    net.train(!evaluation);
+    return net;
+  });
+  c.network = true;
+  c.tolerance = tolerance;
+  return c;
 }
 
 // The recording of a script; throws when it is not there.
