@@ -36,8 +36,11 @@ Sequential shortcut_of(int64_t in, int64_t out, int64_t stride, Shortcut shortcu
   if (stride == 1 && in == out) return layers;
   if (shortcut == Shortcut::projection)
     layers.append(Conv2d(in, out, conv1x1(stride))).append(BatchNorm2d(out));
-  else
+  else if (in <= out)
     layers.append(PaddedIdentity(in, out, stride));
+  else
+    throw ArgumentError(
+        fmt::format("ResNet: an identity shortcut leads from {} channels to {}, expected as many or more", in, out));
   return layers;
 }
 

@@ -12,7 +12,7 @@ inline ConvLayerOptions conv3x3(int64_t stride = 1) {
 }
 
 // The layers of a shortcut: [n, in, h, w] -> [n, out, h / stride, w / stride]; none where the shape stays. Throws
-// ArgumentError for Shortcut::none.
+// ArgumentError for Shortcut::none, and for an identity to fewer channels.
 Sequential shortcut_of(int64_t in, int64_t out, int64_t stride, Shortcut shortcut);
 
 }  // namespace dnn::detail

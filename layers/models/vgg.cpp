@@ -1,6 +1,8 @@
 // VGG.
 #include "dnn/models/vgg.h"
 
+#include <utility>
+
 #include "dnn/init.h"
 #include "dnn/layers.h"
 #include "layers/models/blocks.h"

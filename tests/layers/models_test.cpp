@@ -112,6 +112,8 @@ TEST(Models, BadDepths) {
                "plain_cifar: depth is 21, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
   EXPECT_ERROR(BasicBlock(2, 3, 2, Shortcut::none), ArgumentError,
                "ResNet: the shortcut of a block is none, expected identity or projection");
+  EXPECT_ERROR(BasicBlock(3, 2, 1, Shortcut::identity), ArgumentError,
+               "ResNet: an identity shortcut leads from 3 channels to 2, expected as many or more");
   EXPECT_ERROR(ResNetCifar(0), ArgumentError, "ResNetCifar: blocks is 0, expected at least 1");
   EXPECT_ERROR(ResNetCifar(1, {.width = 0}), ArgumentError, "ResNetCifar: width is 0, expected at least 1");
 }

@@ -29,7 +29,7 @@ class BasicBlock : public Layer {
   Sequential downsample;  ///< The shortcut; empty, and the identity, where the shape stays.
   DNN_MODULE(conv1, bn1, conv2, bn2, downsample)
 
-  /// Throws ArgumentError for Shortcut::none.
+  /// Throws ArgumentError when a number is below 1, for Shortcut::none, and for an identity to fewer channels.
   BasicBlock(int64_t in, int64_t out, int64_t stride, Shortcut shortcut = Shortcut::projection);
   Tensor forward(Tensor x) override;
 };
@@ -44,7 +44,7 @@ class Bottleneck : public Layer {
   Sequential downsample;  ///< The shortcut; empty, and the identity, where the shape stays.
   DNN_MODULE(conv1, bn1, conv2, bn2, conv3, bn3, downsample)
 
-  /// Throws ArgumentError for Shortcut::none.
+  /// Throws ArgumentError when a number is below 1, for Shortcut::none, and for an identity to fewer channels.
   Bottleneck(int64_t in, int64_t width, int64_t stride, Shortcut shortcut = Shortcut::projection);
   Tensor forward(Tensor x) override;
 };
