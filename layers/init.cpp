@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "dnn/autograd.h"
@@ -17,6 +18,14 @@
 namespace dnn {
 
 namespace {
+
+thread_local bool no_init = false;
+
+// Whether nothing is to be drawn for the tensor, which is zeros then.
+bool left_out(const Tensor& t) {
+  if (no_init) zeros_(t);
+  return no_init;
+}
 
 // How many inputs an output sees, and how many outputs an input reaches.
 struct Fans {
@@ -97,14 +106,20 @@ void orthonormalise(double* a, int64_t rows, int64_t n) {
 
 }  // namespace
 
+NoInit::NoInit() : before_(std::exchange(no_init, true)) {}
+
+NoInit::~NoInit() { no_init = before_; }
+
 void uniform_(const Tensor& t, double low, double high) {
   check_floating("uniform_", t);
+  if (left_out(t)) return;
   NoGrad no_grad;
   Tensor(t).copy_(rand(t.shape(), {.dtype = t.dtype()}).mul_(high - low).add_(low));
 }
 
 void normal_(const Tensor& t, double mean, double deviation) {
   check_floating("normal_", t);
+  if (left_out(t)) return;
   NoGrad no_grad;
   Tensor(t).copy_(randn(t.shape(), {.dtype = t.dtype()}).mul_(deviation).add_(mean));
 }
@@ -116,6 +131,7 @@ void trunc_normal_(const Tensor& t, double mean, double deviation, double low, d
         fmt::format("trunc_normal_: the bounds are {} and {} and the deviation {}, expected low < high and a positive "
                     "deviation",
                     low, high, deviation));
+  if (left_out(t)) return;
   // The inverse of the distribution function takes uniform numbers between its values at the bounds to what is wanted.
   const auto distribution = [&](double x) { return std::erf((x - mean) / (deviation * std::numbers::sqrt2)); };
   NoGrad no_grad;
@@ -167,7 +183,7 @@ void xavier_normal_(const Tensor& t, double gain) { normal_(t, 0, xavier_deviati
 void orthogonal_(const Tensor& t, double gain) {
   check_floating("orthogonal_", t);
   fans_of("orthogonal_", t);  // two dimensions
-  if (t.numel() == 0) return;
+  if (t.numel() == 0 || left_out(t)) return;
   NoGrad no_grad;
   const int64_t rows = t.size(0), columns = t.numel() / rows;
   const bool wide = rows <= columns;

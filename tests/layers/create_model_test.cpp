@@ -12,12 +12,13 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(CreateModel, MakesEveryNetworkThatIsListed) {
+  NoInit no_init;
+  NoGrad no_grad;
   for (const ModelInfo& info : models()) {
     SCOPED_TRACE(info.name);
     const bool large = info.input[1] == 224;
     const std::unique_ptr<Layer> net = create_model(info.name, {.width = large ? 6 : 0});
     net->eval();
-    NoGrad no_grad;
     EXPECT_EQ((*net)(zeros(info.input.with(0, 1))).shape(), Shape({1, info.classes}));
   }
 }

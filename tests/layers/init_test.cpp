@@ -31,6 +31,31 @@ TEST(Init, KaimingScalesByTheNonlinearity) {
   expect_near(tanh_weight, relu_weight * (5 / 3.0 / std::sqrt(2.0)), "tanh");
 }
 
+TEST(Init, CanBeLeftOut) {
+  manual_seed(3);
+  const Tensor first = randn({2});
+  manual_seed(3);
+  {
+    NoInit no_init;
+    { NoInit inner; }
+    Linear linear(4, 3);
+    EXPECT_EQ(values(linear.weight), std::vector<double>(12, 0));
+    EXPECT_TRUE(linear.weight.requires_grad());
+    for (void (*initialise)(const Tensor&) :
+         {+[](const Tensor& t) { normal_(t); }, +[](const Tensor& t) { trunc_normal_(t); },
+          +[](const Tensor& t) { orthogonal_(t); }, +[](const Tensor& t) { xavier_uniform_(t); }}) {
+      const Tensor t = ones({2, 3});
+      initialise(t);
+      EXPECT_EQ(values(t), std::vector<double>(6, 0));
+    }
+    EXPECT_EQ(values(BatchNorm2d(2).weight), std::vector<double>(2, 1)) << "what is not random stays";
+    EXPECT_ERROR(uniform_(ones({2}, {.dtype = DType::int64})), DTypeError,
+                 "uniform_: the tensor is int64, expected a floating type (shape [2])");
+  }
+  expect_same(randn({2}), first, "nothing was drawn");
+  EXPECT_NE(values(Linear(4, 3).weight), std::vector<double>(12, 0));
+}
+
 TEST(Init, Constants) {
   const Tensor t = empty({2, 3}), whole = empty({2}, {.dtype = DType::int64});
   constant_(t, 2.5);

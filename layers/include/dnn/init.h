@@ -1,10 +1,27 @@
 // Initial weights. All numbers are drawn on the CPU, from the default generator, and copied to where the tensor lies:
-// one seed gives one net on every device.
+// one seed gives one net on every device. Random ones can be left out where they are not needed:
+//
+//   NoInit no_init;
+//   Sequential net = vgg16();  // of zeros, in no time
+//   net.load_state_dict(state);
 #pragma once
 
 #include "dnn/tensor.h"
 
 namespace dnn {
+
+/// While it lives, the random initialisers of this thread write zeros and draw nothing: for networks whose weights are
+/// loaded, or that are only counted.
+class NoInit {
+ public:
+  NoInit();
+  ~NoInit();
+  NoInit(const NoInit&) = delete;
+  NoInit& operator=(const NoInit&) = delete;
+
+ private:
+  bool before_;
+};
 
 /// Overwrites a tensor with uniform numbers in [low, high). Throws DTypeError unless floating.
 void uniform_(const Tensor& t, double low = 0, double high = 1);
