@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <vector>
 
 #include "dnn/init.h"
@@ -42,7 +43,8 @@ struct Input {
 };
 
 // For "20C4-MP2-40C5-MP3-150N-10N" the stages {{20, 4, 2}, {40, 5, 3}} and the neurons {150, 10}.
-Sequential network(const Input& input, const std::vector<Stage>& stages, const std::vector<int64_t>& neurons) {
+Sequential network(const Input& input, const std::vector<Stage>& stages, const std::vector<int64_t>& neurons,
+                   double narrowed) {
   Sequential net;
   auto [maps, side] = input;
   for (const Stage& stage : stages) {
@@ -59,7 +61,8 @@ Sequential network(const Input& input, const std::vector<Stage>& stages, const s
     net.append(Linear(in, neurons[i]));
     in = neurons[i];
   }
-  for (const Tensor& parameter : net.parameters()) uniform_(parameter, -0.05, 0.05);
+  const double bound = 0.05 * std::sqrt(narrowed);
+  for (const Tensor& parameter : net.parameters()) uniform_(parameter, -bound, bound);
   return net;
 }
 
@@ -72,7 +75,8 @@ void check_size(const char* where, int64_t size, int64_t least) {
 Sequential ciresan2011(const Ciresan2011Options& options) {
   check_size("ciresan2011", options.size, 12);
   const detail::Widths wide("ciresan2011", options.width, 20, {40, 150});
-  return network({options.channels, options.size}, {{wide(20), 4, 2}, {wide(40), 5, 3}}, {wide(150), options.classes});
+  return network({options.channels, options.size}, {{wide(20), 4, 2}, {wide(40), 5, 3}}, {wide(150), options.classes},
+                 20.0 / static_cast<double>(options.width));
 }
 
 Sequential ciresan2011_cifar(const Ciresan2011CifarOptions& options) {
@@ -80,7 +84,7 @@ Sequential ciresan2011_cifar(const Ciresan2011CifarOptions& options) {
   const detail::Widths wide("ciresan2011_cifar", options.width, 300, {100});
   const int64_t maps = wide(300);
   return network({options.channels, options.size}, {{maps, 3, 2}, {maps, 2, 2}, {maps, 3, 2}, {maps, 2, 2}},
-                 {wide(300), wide(100), options.classes});
+                 {wide(300), wide(100), options.classes}, 300.0 / static_cast<double>(options.width));
 }
 
 }  // namespace dnn

@@ -93,9 +93,12 @@ TEST(ClassicModels, Ciresan2011) {
   }
   EXPECT_EQ(ciresan2011({.classes = 4, .channels = 3, .size = 12, .width = 2})(numbers({2, 3, 12, 12})).shape(),
             Shape({2, 4}));
-  for (const Tensor& parameter : ciresan2011().parameters()) {
-    EXPECT_LE(abs(parameter).max().item(), 0.05);
-    EXPECT_GT(abs(parameter).max().item(), 0.03);
+  for (const int64_t width : {20, 80}) {
+    const double bound = width == 20 ? 0.05 : 0.025;
+    for (const Tensor& parameter : ciresan2011({.width = width}).parameters()) {
+      EXPECT_LE(abs(parameter).max().item(), bound);
+      EXPECT_GT(abs(parameter).max().item(), 0.6 * bound);
+    }
   }
   EXPECT_ERROR(ciresan2011({.size = 11}), ArgumentError, "ciresan2011: size is 11, expected at least 12");
   EXPECT_ERROR(ciresan2011({.width = 3}), ArgumentError, "ciresan2011: width is 3, expected a multiple of 2");
@@ -122,6 +125,35 @@ TEST(ClassicModels, CiresanPoolsWhatTheBorderCuts) {
   expect_same(y, from_values<float>({11, 12, 15, 16}, {1, 1, 2, 2}), "maxima");
   y.sum().backward();
   expect_same(x.grad(), from_values<float>({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1}, {1, 1, 4, 4}), "gradient");
+}
+
+// Loss on four images before and after plain gradient descent.
+std::pair<double, double> losses(const std::string& name, const Shape& image, double lr, int steps) {
+  manual_seed(1);
+  const std::unique_ptr<Layer> net = create_model(name, {.classes = 2, .width = 12});
+  const Tensor images = tanh(randn(image.with(0, 4))), labels = from_values(std::vector<int64_t>{0, 1, 1, 0}, {4});
+  double first = 0, last = 0;
+  for (int step = 0; step < steps; ++step) {
+    net->zero_grad();
+    const Tensor loss = cross_entropy((*net)(images), labels);
+    loss.backward();
+    NoGrad no_grad;
+    for (Tensor parameter : net->parameters()) parameter.add_(parameter.grad(), -lr);
+    (step == 0 ? first : last) = loss.item();
+  }
+  return {first, last};
+}
+
+TEST(ClassicModels, Learn) {
+  const auto expect_less = [](const std::string& name, const Shape& image, double lr, int steps) {
+    const auto [first, last] = losses(name, image, lr, steps);
+    EXPECT_LT(last, 0.5 * first) << name;
+  };
+  expect_less("hinton2006", {1, 28, 28}, 1, 300);
+  expect_less("lenet1989", {1, 16, 16}, 0.3, 30);
+  expect_less("row_lstm", {1, 28, 28}, 0.5, 60);
+  expect_less("ciresan2011", {1, 28, 28}, 0.3, 60);
+  expect_less("ciresan2011_cifar", {3, 32, 32}, 0.1, 100);
 }
 
 TEST(ClassicModels, CanBeClonedAndMoved) {

@@ -5,8 +5,8 @@
 // That paper tells how many maps its networks have, and that their kernels vary; the networks here are those that the
 // authors write down in full a year later (Ciresan, Meier and Schmidhuber, "Multi-column deep neural networks for image
 // classification", CVPR 2012), one column of them. Simplified: a map looks at all maps below it, where the paper of
-// 2011 connects by chance. All units are scaled tanh, weights start uniform in +-0.05, pooling windows that the border
-// cuts count.
+// 2011 connects by chance. All units are scaled tanh, pooling windows that the border cuts count, and weights start
+// uniform in +-0.05; in a network k times as narrow in +-0.05 sqrt(k), since its units have fewer inputs to add up.
 #pragma once
 
 #include "dnn/layers/sequential.h"
