@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # pack.sh [FOLDER]: builds for sm_90 (or CUDA_ARCH) and puts into FOLDER (build/gpu-pack) all that a bare GPU machine needs to
-# run check.sh and train.sh: test binaries, programs, their shared libraries, MNIST, CIFAR-10. At most 60 MiB.
+# run check.sh and train.sh: test binaries, programs, their shared libraries, MNIST, CIFAR-10, and PyTorch's side of the
+# training (torch_cifar.py). At most 60 MiB.
 #
 # Such a machine has bash, python3 (for CIFAR-10 with numpy and pillow), glibc and libstdc++ no older than here, the NVIDIA
 # driver, cuDNN 9 and cuBLASLt. MNIST comes from DNN_DATA_DIR/mnist, CIFAR-10 from the folder DNN_PACKED_DATA
@@ -74,7 +75,7 @@ PYTHON
 mkdir -p "$folder"
 rm -rf "${folder:?}"/*
 tar --directory "$stage" --create . | xz --threads=0 -6 > "$folder/libdnn-gpu.tar.xz"
-cp tests/gpu/{check.sh,check.py,train.sh,environment.sh} "$folder/"
+cp tests/gpu/{check.sh,check.py,train.sh,environment.sh} examples/peers/torch_cifar.py "$folder/"
 size=$(du --bytes --summarize "$folder" | cut -f1)
 echo "$folder: $((size >> 20)) MiB, commit $commit, ${tests[*]##*/}"
 if ((size > limit)); then

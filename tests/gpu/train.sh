@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# train.sh NETWORK OUT_DIR: trains a network to the end on the GPU: resnet20 (CIFAR-10, the recipe of He et al.) or lenet5
-# (MNIST). Lies in the folder that pack.sh makes, like check.sh.
+# train.sh RECIPE OUT_DIR: trains a network to the end on the GPU by one of the recipes of examples/recipes: resnet20, resnet56,
+# plain20 and plain56 (CIFAR-10, as He et al.), lenet5 (MNIST), ... Lies in the folder that pack.sh makes, like check.sh.
 #
 # One call takes at most DNN_TRAIN_SECONDS (540) and leaves a checkpoint, log.csv, curves.svg and train.log in OUT_DIR; called
 # again, it goes on from there. Exits with 0 when the training is complete, with 3 when it has to be called again.

@@ -5,68 +5,32 @@
     build/release/tests/torch/dnn_training_curve curve.safetensors dnn.json 0.1 float32 cpu
     python3 training_curve.py compare torch.json dnn.json
 
-The paper's network (identity shortcuts) with its optimizer: momentum 0.9, weight decay 1e-4, learning rate 0.1 unless --lr says otherwise; batches of 128
-and nothing augmented, so that both sides see the same numbers. An epoch has 390 steps.
+The paper's network (identity shortcuts) with its optimizer: momentum 0.9, weight decay 1e-4, learning rate 0.1 unless --lr says
+otherwise; batches of 128 and nothing augmented, so that both sides see the same numbers. An epoch has 390 steps.
 """
 import argparse
 import json
 import pathlib
+import sys
 import time
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from torch import nn
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples" / "peers"))
+from torch_cifar import ResNetCifar, load_train
 
 EPOCH, BATCH, IMAGES = 390, 128, 50000
-MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-
-
-class BasicBlock(nn.Module):
-    def __init__(self, cin, out, stride):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(cin, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
-        self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
-        self.stride, self.grow = stride, out - cin
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        if self.grow:
-            x = F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.grow))
-        return F.relu(y + x)
-
-
-class ResNet20(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        blocks = lambda cin, out, stride: nn.Sequential(
-            BasicBlock(cin, out, stride), BasicBlock(out, out, 1), BasicBlock(out, out, 1))
-        self.layer1, self.layer2, self.layer3 = blocks(16, 16, 1), blocks(16, 32, 2), blocks(32, 64, 2)
-        self.fc = nn.Linear(64, 10)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, x):
-        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
-        return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
 def start(args):
     torch.manual_seed(args.seed)
     epochs = [torch.randperm(IMAGES)[:EPOCH * BATCH].view(EPOCH, BATCH) for _ in range(-(-args.steps // EPOCH))]
     order = torch.cat(epochs)[:args.steps].contiguous()
-    weights = {f"model.{name}": tensor for name, tensor in ResNet20().state_dict().items()}
+    weights = {f"model.{name}": tensor for name, tensor in ResNetCifar(20).state_dict().items()}
     save_file(weights | {"order": order}, args.file)
-
-
-def load(folder):
-    rows = np.concatenate([np.fromfile(folder / f"data_batch_{i}.bin", np.uint8).reshape(-1, 3073) for i in range(1, 6)])
-    images = torch.from_numpy(rows[:, 1:].reshape(-1, 3, 32, 32)).float() / 255
-    images = (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)
-    return images, torch.from_numpy(rows[:, 0].astype(np.int64))
 
 
 def train(args):
@@ -74,8 +38,8 @@ def train(args):
     state = load_file(args.file)
     order = state.pop("order")
     state = {name.removeprefix("model."): tensor for name, tensor in state.items()}
-    images, labels = load(args.data)
-    net = ResNet20()
+    images, labels = load_train(args.data)
+    net = ResNetCifar(20)
     net.load_state_dict(state)
     dtype = getattr(torch, args.dtype)
     net.to(dtype)
@@ -92,8 +56,8 @@ def train(args):
         losses.append(loss.item())
         if len(losses) % EPOCH == 0:
             print(f"step {len(losses)}: {np.mean(losses[-EPOCH:]):.4f}, {time.time() - begin:.0f} s", flush=True)
-    pathlib.Path(args.out).write_text(json.dumps({"library": f"PyTorch {torch.__version__}", "lr": args.lr, "dtype": args.dtype,
-                                                 "losses": losses}))
+    pathlib.Path(args.out).write_text(json.dumps(
+        {"library": f"PyTorch {torch.__version__}", "lr": args.lr, "dtype": args.dtype, "losses": losses}))
 
 
 def compare(args):
