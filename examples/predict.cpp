@@ -18,10 +18,10 @@ using nlohmann::json;
 
 // A network and what it wants to see.
 struct Classifier {
-  std::unique_ptr<Layer> net;
-  std::vector<std::string> classes;
-  int64_t channels, size, resize;  // a picture's shorter side becomes `resize`, then the middle is cut out
-  Normalization normalization;
+  std::unique_ptr<Layer> net = {};
+  std::vector<std::string> classes = {};
+  int64_t channels = 3, size = 0, resize = 0;  // a picture's shorter side becomes `resize`, then the middle is cut out
+  Normalization normalization = {};
 };
 
 struct Settings {
@@ -111,7 +111,7 @@ Tensor load_picture(const Settings& set, const Classifier& classifier, const std
   const Tensor bytes = load_image(file, {.channels = classifier.channels == 1 ? Channels::gray : Channels::rgb,
                                          .min_size = classifier.resize,
                                          .exif_orientation = true});
-  Sample sample{.input = bytes.to(DType::float32) / 255.0};
+  Sample sample{bytes.to(DType::float32) / 255.0, {}};
   if (set.invert) sample.input = 1.0 - sample.input;
   Generator chance;
   Resize{classifier.resize}(sample, chance);
