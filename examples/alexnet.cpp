@@ -36,7 +36,7 @@ SharedDataset images(const std::string& data, Split split, int64_t size) {
 
 int main(int argc, char** argv) try {
   std::string data = "cifar10", where = Device::best().str();
-  int64_t epochs = 12, batch = 128, size = 64, width = 32;
+  int64_t epochs = 10, batch = 128, size = 64, width = 32;
   double lr = 1e-3;
   CLI::App app("Trains AlexNet on CIFAR-10 or on a folder of pictures");
   app.option_defaults()->always_capture_default();

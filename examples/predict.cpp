@@ -108,9 +108,8 @@ Classifier load(const Settings& set) {
 
 // A picture as the network wants it, [c, h, w].
 Tensor load_picture(const Settings& set, const Classifier& classifier, const std::string& file) {
-  const Tensor bytes = load_image(file, {.channels = classifier.channels == 1 ? Channels::gray : Channels::rgb,
-                                         .min_size = classifier.resize,
-                                         .exif_orientation = true});
+  const Tensor bytes = load_image(
+      file, {.channels = classifier.channels == 1 ? Channels::gray : Channels::rgb, .exif_orientation = true});
   Sample sample{bytes.to(DType::float32) / 255.0, {}};
   if (set.invert) sample.input = 1.0 - sample.input;
   Generator chance;
