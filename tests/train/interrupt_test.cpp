@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <random>
@@ -166,6 +168,27 @@ TEST(Interrupt, TakesOneSignalAndGivesTheHandlersBack) {
 }
 
 // A signal in the middle of validation: the epoch is complete only when its validation is, in the next `fit`.
+#if defined(__x86_64__)
+// Sends a signal to this thread while its stack pointer is `stack`, as it is inside the products of oneDNN.
+__attribute__((noinline)) void raise_with_stack_pointer(void* stack, int signal) {
+  long result = SYS_tgkill;
+  asm volatile("mov %%rsp, %%r12\n\tmov %[stack], %%rsp\n\tsyscall\n\tmov %%r12, %%rsp"
+               : "+a"(result)
+               : "D"(long(::getpid())), "S"(long(::gettid())), "d"(long(signal)), [stack] "r"(stack)
+               : "r12", "rcx", "r11", "memory");
+}
+
+TEST(Interrupt, LeavesTheHeapAloneWhereTheStackPointerIsInIt) {
+  std::vector<unsigned char> heap(64 * 1024, 0xa5);
+  {
+    const Interrupt interrupt;
+    raise_with_stack_pointer(heap.data() + 48 * 1024, SIGINT);
+    EXPECT_TRUE(interrupt.requested());
+  }
+  EXPECT_EQ(std::ranges::count(heap, 0xa5), std::ssize(heap));
+}
+#endif
+
 TEST(Interrupt, CutsAValidationShort) {
   const SignalScope scope(SIGINT, SIG_DFL);
   class Raise : public Callback {
