@@ -95,6 +95,7 @@ Classifier load(const Settings& set) {
                         " does not say what network it is of, expected --model, and --labels for the "
                         "names of its classes");
   Classifier classifier;
+  const NoInit no_init;  // all weights are in the file
   try {
     classifier = is_described ? described(about->second) : told(set);
   } catch (const json::exception& error) {
