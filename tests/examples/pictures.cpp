@@ -1,5 +1,5 @@
 // pictures FOLDER: draws a small data set as the examples take one, FOLDER/train/dark/0.png, ..., and beside it what
-// `predict` is asked about. Dark and light pictures of 40 x 32 random pixels, in colour and in gray.
+// `predict` is asked about. Dark and light pictures of 40 x 32 random pixels, in colour and in gray, and a JPEG file.
 #include <dnn/dnn.h>
 
 #include <filesystem>
@@ -20,6 +20,9 @@ int main(int, char** argv) try {
     }
   save_png(folder + "/light.png", draw(3, true));
   save_png(folder + "/dark-gray.png", draw(1, false));
+  const Tensor jpeg = load_safetensors(DNN_IMAGE_VECTORS).tensors.at("jpeg_444/file");
+  std::ofstream(folder + "/photo.jpg", std::ios::binary)
+      .write(reinterpret_cast<const char*>(jpeg.data<uint8_t>()), jpeg.numel());
   std::ofstream(folder + "/broken.png") << "\x89PNG\r\n\x1a\n and nothing more";
   std::ofstream(folder + "/names.txt") << "night\r\nday\n";
 

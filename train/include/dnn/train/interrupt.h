@@ -7,6 +7,9 @@ namespace dnn {
 /// the handlers from before come back at once with the first signal, and at the end of the outermost `Interrupt`. A
 /// signal that the program ignores (nohup) stays ignored.
 ///
+/// It takes the signals on a stack of its own (sigaltstack), of the thread that makes it. Handlers of a program's own
+/// have to do the same with SA_ONSTACK: in the CPU's matrix products the stack pointer may point into the heap.
+///
 ///   Interrupt interrupt;
 ///   for (const Batch& batch : loader) {
 ///     ...
