@@ -19,7 +19,7 @@ using nlohmann::json;
 // A network and what it wants to see.
 struct Classifier {
   std::unique_ptr<Layer> net = {};
-  std::vector<std::string> classes = {};
+  std::vector<std::string> classes = {};       // empty where nobody named them
   int64_t channels = 3, size = 0, resize = 0;  // a picture's shorter side becomes `resize`, then the middle is cut out
   Normalization normalization = {};
 };
@@ -66,17 +66,14 @@ Classifier told(const Settings& set) {
     if (known.name == set.model) info = &known;
   const Shape input = info ? info->input : Shape{3, 32, 32};
   Classifier classifier{.channels = input[0], .size = set.size > 0 ? set.size : input[1]};
+  if (!set.labels.empty()) classifier.classes = lines_of(set.labels);
+  classifier.net = create_model(set.model, {.classes = std::ssize(classifier.classes), .size = set.size});
   classifier.resize = set.resize > 0 ? set.resize : classifier.size >= 224 ? classifier.size * 8 / 7 : classifier.size;
   classifier.normalization = {set.mean, set.deviation};
   if (set.mean.empty() && set.deviation.empty()) {
     if (input[1] < 224) throw ArgumentError("--mean and --deviation are missing: how the images were normalised");
     classifier.normalization = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};  // of ImageNet
   }
-  if (!set.labels.empty()) classifier.classes = lines_of(set.labels);
-  const int64_t count = set.labels.empty() && info ? info->classes : std::ssize(classifier.classes);
-  classifier.net = create_model(set.model, {.classes = count, .size = set.size});
-  if (set.labels.empty())
-    for (int64_t i = 0; i < count; ++i) classifier.classes.push_back("class " + std::to_string(i));
   return classifier;
 }
 
@@ -123,9 +120,12 @@ Tensor load_picture(const Settings& set, const Classifier& classifier, const std
 void print(const std::string& file, const Tensor& scores, const Classifier& classifier, int64_t top) {
   const auto [shares, classes] = topk(softmax(scores, 0), std::min(top, scores.numel()));
   std::printf("%s\n", file.c_str());
-  for (int64_t i = 0; i < shares.numel(); ++i)
+  for (int64_t i = 0; i < shares.numel(); ++i) {
+    const auto number = static_cast<size_t>(classes[i].item());
+    const bool named = number < classifier.classes.size();
     std::printf("  %6.2f %%  %s\n", 100 * shares[i].item(),
-                classifier.classes.at(static_cast<size_t>(classes[i].item())).c_str());
+                named ? classifier.classes[number].c_str() : ("class " + std::to_string(number)).c_str());
+  }
 }
 
 // Classifies the files, many at a time; whether all of them could be read.

@@ -27,8 +27,8 @@ int main(int, char** argv) try {
   std::ofstream(folder + "/names.txt") << "night\r\nday\n";
 
   manual_seed(2);
-  const Sequential net = lenet5({.classes = 2});
-  save_safetensors(folder + "/lenet5.safetensors", net.state_dict());
+  save_safetensors(folder + "/lenet5.safetensors", lenet5({.classes = 2}).state_dict());
+  save_safetensors(folder + "/resnet8.safetensors", resnet_cifar(8).state_dict());
 } catch (const std::exception& error) {
   std::cerr << "pictures: " << error.what() << "\n";
   return 1;
