@@ -29,6 +29,11 @@ int main(int, char** argv) try {
   manual_seed(2);
   save_safetensors(folder + "/lenet5.safetensors", lenet5({.classes = 2}).state_dict());
   save_safetensors(folder + "/resnet8.safetensors", resnet_cifar(8).state_dict());
+  save_safetensors(folder + "/damaged.safetensors", {}, {{"classifier", R"({"classes": ["dark"])"}});
+  for (const char* place : {"/unlike/train/dark/", "/unlike/test/light/"}) {  // halves with other classes
+    std::filesystem::create_directories(folder + place);
+    save_png(folder + place + "0.png", draw(3, true));
+  }
 } catch (const std::exception& error) {
   std::cerr << "pictures: " << error.what() << "\n";
   return 1;
