@@ -101,15 +101,18 @@ void convert_all(const Module& module, const std::function<Tensor(const TensorMe
   for (auto& [tensor, value] : converted) tensor.set_data(value);
 }
 
-// What stands, up to a dot, before the first of the missing names in a state, if all of them stand behind it.
+// What stands, up to a dot, before a missing name in a state, if it stands before all missing names or before all names
+// of the state.
 std::string prefix_of(const StateDict& state, const std::vector<LoadReport::Row>& missing) {
-  if (missing.empty()) return "";
-  const std::string ending = "." + missing.front().name;
-  for (const auto& [name, tensor] : state) {
-    if (!name.ends_with(ending)) continue;
-    const std::string prefix = name.substr(0, name.size() - ending.size() + 1);
-    if (std::ranges::all_of(missing, [&](const LoadReport::Row& row) { return state.contains(prefix + row.name); }))
-      return prefix;
+  for (const LoadReport::Row& row : missing) {
+    const std::string ending = "." + row.name;
+    for (const auto& [name, tensor] : state) {
+      if (!name.ends_with(ending)) continue;
+      const std::string prefix = name.substr(0, name.size() - row.name.size());
+      if (std::ranges::all_of(missing, [&](const auto& other) { return state.contains(prefix + other.name); }) ||
+          std::ranges::all_of(state, [&](const auto& other) { return other.name.starts_with(prefix); }))
+        return prefix;
+    }
   }
   return "";
 }

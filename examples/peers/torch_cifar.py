@@ -102,8 +102,10 @@ def main():
     options = parser.parse_args()
     recipe = json.loads(options.recipe.read_text())
     model = re.fullmatch(r"(resnet|plain)(\d+)", recipe["model"])
-    if model is None or recipe["data"] != "cifar10" or recipe["optimizer"] != "sgd":
-        raise SystemExit("torch_cifar: expected a recipe of resnetN or plainN on cifar10 with sgd")
+    if model is None or int(model[2]) % 6 != 2 or recipe["data"] != "cifar10" or recipe["optimizer"] != "sgd":
+        raise SystemExit("torch_cifar: expected a recipe of resnetN or plainN, N = 6 n + 2, on cifar10 with sgd")
+    if unknown := {"label-smoothing", "clip-norm", "cutout", "size"} & set(recipe):
+        raise SystemExit(f"torch_cifar: {', '.join(sorted(unknown))} is not there")
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <set>
 
 #include "dnn/init.h"
@@ -16,10 +17,11 @@ constexpr Pool2dOptions overlapping{.kernel = 3, .stride = 2};
 
 int64_t pooled(int64_t side) { return (side - 3) / 2 + 1; }
 
-// As section 5 of the paper.
-void initialize_gaussian(Sequential& net) {
+// As section 5 of the paper, where the width is 96.
+void initialize_gaussian(Sequential& net, int64_t width) {
+  const double deviation = 0.01 * std::sqrt(96.0 / static_cast<double>(width));
   static const std::set<std::string> ones{"conv2.bias", "conv4.bias", "conv5.bias", "fc6.bias", "fc7.bias"};
-  for (const auto& [name, parameter] : net.named_parameters("*.weight")) normal_(parameter, 0, 0.01);
+  for (const auto& [name, parameter] : net.named_parameters("*.weight")) normal_(parameter, 0, deviation);
   for (const auto& [name, parameter] : net.named_parameters("*.bias")) constant_(parameter, ones.contains(name));
 }
 
@@ -62,7 +64,7 @@ Sequential alexnet2012(const AlexNet2012Options& options) {
   net.append("fc6", Linear(wide(256) * side * side, wide(4096))).append(ReLU()).append(Dropout(options.dropout));
   net.append("fc7", Linear(wide(4096), wide(4096))).append(ReLU()).append(Dropout(options.dropout));
   net.append("fc8", Linear(wide(4096), options.classes));
-  if (options.gaussian) initialize_gaussian(net);
+  if (options.gaussian) initialize_gaussian(net, options.width);
   return net;
 }
 

@@ -160,13 +160,16 @@ std::optional<int64_t> depth_in(const std::string& name, const std::string& pref
   return depth;
 }
 
+constexpr int64_t most = 1'000'000;  // of every option
+constexpr int64_t deepest = 10'000;  // layers
+
 void check(const ModelOptions& options) {
   const std::pair<const char*, int64_t> all[] = {
       {"classes", options.classes}, {"channels", options.channels}, {"size", options.size}, {"width", options.width}};
   for (const auto& [name, value] : all)
-    if (value < 0)
+    if (value < 0 || value > most)
       throw ArgumentError(
-          fmt::format("create_model: {} is {}, expected at least 1, or 0 for the network's own", name, value));
+          fmt::format("create_model: {} is {}, expected 1 to {}, or 0 for the network's own", name, value, most));
 }
 
 }  // namespace
@@ -176,7 +179,11 @@ Network create_model(const std::string& name, const ModelOptions& options) {
   const auto found = std::ranges::find(entries(), name, [](const Entry& entry) { return entry.info.name; });
   if (found != entries().end()) return found->make(options);
   for (const Family& family : families())
-    if (const auto depth = depth_in(name, family.prefix)) return family.make(*depth, options);
+    if (const auto depth = depth_in(name, family.prefix)) {
+      if (*depth > deepest)
+        throw ArgumentError(fmt::format("create_model: {} has {} layers, expected at most {}", name, *depth, deepest));
+      return family.make(*depth, options);
+    }
   std::vector<std::string> known;
   for (const Entry& entry : entries()) known.push_back(entry.info.name);
   for (const Family& family : families()) known.push_back(fmt::format("{}N (N = {})", family.prefix, family.depths));

@@ -1,6 +1,6 @@
 """Makes torch_weights.safetensors and torch_weights.pt, and prints what torch_weights_test.cpp expects of them.
 
-    pip install torch==2.15.0 torchvision==0.29.0 numpy safetensors==0.8.0
+    pip install torch==2.15.0 torchvision==0.29.2 numpy safetensors==0.8.0
     python3 torch_weights.py
 
 The net is a ResNet-8 for small images with two channels in its first stage, made of torchvision's blocks. It takes one

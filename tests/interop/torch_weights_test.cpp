@@ -110,6 +110,15 @@ TEST(TorchWeights, LoadFromBehindAPrefix) {
   save_safetensors(folder / "x", more);
   EXPECT_THROW(load_weights(folder / "x", net), ArgumentError) << "a name would be left out";
 
+  // A part of the net behind the prefix is a part of it all the same.
+  const StateDict headless = without(without(renamed("module."), "fc.weight"), "fc.bias");
+  save_safetensors(folder / "x", headless);
+  ResNetCifar part = net_of(3);
+  const LoadReport report = load_weights(folder / "x", part, {.strict = false});
+  EXPECT_EQ(report.missing.size(), 2u);
+  EXPECT_TRUE(report.unexpected.empty());
+  EXPECT_EQ(values(part.conv1.weight), values(net.conv1.weight));
+
   save_safetensors(folder / "x", {{"weights.bias", zeros({3})}});
   EXPECT_THAT([&] { load_weights(folder / "x", net); },
               ThrowsMessage<ArgumentError>(testing::Not(HasSubstr("begin with"))));

@@ -33,6 +33,10 @@ TEST(ClassicModels, LeNet1989HasThePapersSize) {
   EXPECT_EQ(wide(numbers({2, 3, 16, 16})).shape(), Shape({2, 4}));
   EXPECT_EQ(wide.h3.str(), "Linear(288, 45)");
   EXPECT_ERROR(lenet1989({.width = 10}), ArgumentError, "lenet1989: width is 10, expected a multiple of 6");
+  EXPECT_ERROR(wide(numbers({2, 3, 2, 2})), ShapeError,
+               "lenet1989: input is [2, 3, 2, 2], expected [n, channels, 16, 16]");
+  EXPECT_ERROR(wide(numbers({3, 16, 16})), ShapeError,
+               "lenet1989: input is [3, 16, 16], expected [n, channels, 16, 16]");
 }
 
 TEST(ClassicModels, LeNet1989StartsAsThePaperSays) {
@@ -83,6 +87,9 @@ TEST(ClassicModels, RowLstm) {
   EXPECT_EQ(net(numbers({2, 2, 7, 5})).shape(), Shape({2, 3}));
   EXPECT_EQ(summary(net, {2, 7, 5}).macs, 14 * 16 * 9 + 12);
   EXPECT_ERROR(row_lstm({.width = 0}), ArgumentError, "row_lstm: width is 0, expected at least 1");
+  EXPECT_ERROR(row_lstm({.width = int64_t{1} << 62}), ArgumentError,
+               "row_lstm: width is 4611686018427387904, expected at most 1000000");
+  EXPECT_ERROR(row_lstm({.channels = 0}), ArgumentError, "row_lstm: channels is 0, expected at least 1");
 }
 
 TEST(ClassicModels, Ciresan2011) {
@@ -156,7 +163,7 @@ TEST(ClassicModels, Learn) {
   expect_less("ciresan2011_cifar", {3, 32, 32}, 0.1, 100);
 }
 
-TEST(ClassicModels, CanBeClonedAndMoved) {
+TEST(ClassicModels, CanBeCloned) {
   for (const char* name : {"mlp", "hinton2006", "row_lstm", "lenet1989", "lenet5", "ciresan2011"}) {
     const std::unique_ptr<Layer> net = create_model(name, {.width = 12});
     net->eval();
@@ -164,7 +171,10 @@ TEST(ClassicModels, CanBeClonedAndMoved) {
     NoGrad no_grad;
     const int64_t size = std::string(name) == "lenet1989" ? 16 : 28;
     const Tensor x = numbers({2, 1, size, size});
-    expect_same(static_cast<Layer&>(*copy)(x), (*net)(x), name);
+    const Tensor y = (*net)(x);
+    expect_same(static_cast<Layer&>(*copy)(x), y, name);
+    for (const Tensor& parameter : net->parameters()) zeros_(parameter);
+    expect_same(static_cast<Layer&>(*copy)(x), y, name);
   }
 }
 

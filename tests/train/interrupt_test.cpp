@@ -167,7 +167,6 @@ TEST(Interrupt, TakesOneSignalAndGivesTheHandlersBack) {
   }
 }
 
-// A signal in the middle of validation: the epoch is complete only when its validation is, in the next `fit`.
 #if defined(__x86_64__)
 // Sends a signal to this thread while its stack pointer is `stack`, as it is inside the products of oneDNN.
 __attribute__((noinline)) void raise_with_stack_pointer(void* stack, int signal) {
@@ -189,6 +188,7 @@ TEST(Interrupt, LeavesTheHeapAloneWhereTheStackPointerIsInIt) {
 }
 #endif
 
+// A signal in the middle of validation: the epoch is complete only when its validation is, in the next `fit`.
 TEST(Interrupt, CutsAValidationShort) {
   const SignalScope scope(SIGINT, SIG_DFL);
   class Raise : public Callback {

@@ -2,7 +2,7 @@
 // one seed gives one net on every device. Random ones can be left out where they are not needed:
 //
 //   NoInit no_init;
-//   Sequential net = vgg16();  // of zeros, in no time
+//   VGG net = vgg16();  // of zeros, in no time
 //   net.load_state_dict(state);
 #pragma once
 
@@ -14,6 +14,7 @@ namespace dnn {
 /// loaded, or that are only counted.
 class NoInit {
  public:
+  /// From here on.
   NoInit();
   ~NoInit();
   NoInit(const NoInit&) = delete;

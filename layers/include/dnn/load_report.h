@@ -31,7 +31,7 @@ struct LoadReport {
   std::vector<Row> unexpected;  ///< The state has them and the module has not.
   std::vector<Row> misshaped;   ///< Both have them, in different shapes.
   int64_t matched = 0;          ///< Tensors of the module that are in the state, in the same shape.
-  int64_t names = 0;            ///< Tensors of the module.
+  int64_t names = 0;            ///< How many tensors the module has.
   std::string module = {};      ///< The class of the module.
   /// What stands before the names of a state that has none of the module's own names, "module." as DataParallel of
   /// PyTorch puts it there; `state.with_prefix` takes it off. Empty when there is no such text.

@@ -41,9 +41,10 @@ struct AlexNet2012Options {
 
 /// The network of Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks",
 /// NIPS 2012: two towers as groups of convolutions, response normalisation, overlapping pooling; images [n, channels,
-/// size, size] -> [n, classes]. The border of 2 zeros is what makes the paper's 224 pixels come out even; images of 227
-/// give the same shapes. The paper's initial weights are normal with deviation 0.01, its biases 1 in conv2, conv4,
-/// conv5, fc6 and fc7, otherwise 0. 60,965,224 parameters. Throws ArgumentError for a size or a width that is not
+/// size, size] -> [n, classes]. 224 pixels with a border of 2 zeros give the paper's first maps of 55 x 55; the response
+/// normalisation looks at the maps of both towers. The paper's initial weights are normal with deviation 0.01 (times
+/// sqrt(96 / width), which keeps the scale of what narrower networks compute), its biases 1 in conv2, conv4, conv5, fc6
+/// and fc7, otherwise 0. 60,965,224 parameters. Throws ArgumentError for a size or a width that is not
 /// possible, a number below 1, or a dropout that is no probability.
 Sequential alexnet2012(const AlexNet2012Options& options = {});
 

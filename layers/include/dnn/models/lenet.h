@@ -31,6 +31,7 @@ class LeNet1989 : public Layer {
 
   /// Throws ArgumentError for a width that is not possible.
   explicit LeNet1989(const LeNet1989Options& options = {});
+  /// Throws ShapeError for images of another size.
   Tensor forward(Tensor x) override;
 };
 

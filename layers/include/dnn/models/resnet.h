@@ -97,6 +97,7 @@ class PlainBlock : public Layer {
   BatchNorm2d bn1, bn2;
   DNN_MODULE(conv1, bn1, conv2, bn2)
 
+  /// Throws ArgumentError for a number below 1.
   PlainBlock(int64_t in, int64_t out, int64_t stride);
   Tensor forward(Tensor x) override;
 };
@@ -119,7 +120,8 @@ class ResNetCifar : public Layer {
   Linear fc;
   DNN_MODULE(conv1, bn1, layer1, layer2, layer3, fc)
 
-  /// Throws ArgumentError unless `blocks`, the n of the paper, and the width are at least 1.
+  /// With `blocks` blocks in each stage, the n of the paper: 3 make a ResNet-20. Throws ArgumentError unless it and the
+  /// width are at least 1.
   explicit ResNetCifar(int64_t blocks, const ResNetCifarOptions& options = {});
   Tensor forward(Tensor x) override;
 };

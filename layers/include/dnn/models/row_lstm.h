@@ -15,7 +15,7 @@ struct RowLstmOptions {
 
 /// An LSTM (Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 1997) that reads an image row by
 /// row, of one channel after another, and a fully connected layer on its last state: [n, channels, h, size] -> [n,
-/// classes]. Throws ArgumentError for a size below 1.
+/// classes]. Throws ArgumentError for a number below 1.
 Sequential row_lstm(const RowLstmOptions& options = {});
 
 }  // namespace dnn
