@@ -47,7 +47,7 @@ LeNet1989::LeNet1989(const LeNet1989Options& options)
 }
 
 Tensor LeNet1989::forward(Tensor x) {
-  if (x.dim() != 4 || x.size(2) != 16 || x.size(3) != 16)
+  if (x.shape().rank() != 4 || x.size(2) != 16 || x.size(3) != 16)
     throw ShapeError(fmt::format("lenet1989: input is {}, expected [n, channels, 16, 16]", x.shape().str()));
   x = squash(h1(with_border(x)) + h1_bias);
   x = squash(h2(seen_by_thirds(with_border(x))) + h2_bias);
