@@ -249,9 +249,9 @@ void refuse_torch_file(uint64_t first_bytes, const std::string& path) {
   if (!zip && !pickle) return;
   fail(path,
        "it is {}, as torch.save writes it, expected safetensors; to convert the file of a state dict: "
-       "python3 -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{}', map_location='cpu'), "
-       "'weights.safetensors')\"",
-       zip ? "a zip archive" : "a pickle", path);
+       "python3 -c \"import torch, safetensors.torch as s; s.save_file({{k: v.contiguous().clone() for k, v in "
+       "torch.load('FILE.pt', map_location='cpu').items()}}, 'FILE.safetensors')\"",
+       zip ? "a zip archive" : "a pickle");
 }
 
 Safetensors read(const InputFile& file, const std::string& path, Device device) {

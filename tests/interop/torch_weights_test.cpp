@@ -157,8 +157,8 @@ TEST(TorchWeights, OfTorchSaveAreRefusedWithTheWayToConvertThem) {
   const auto message = [](const std::string& path, const std::string& what) {
     return "load_safetensors: " + path + ": it is " + what +
            ", as torch.save writes it, expected safetensors; to convert the file of a state dict: python3 -c \"import "
-           "torch, safetensors.torch as s; s.save_file(torch.load('" +
-           path + "', map_location='cpu'), 'weights.safetensors')\"";
+           "torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in torch.load('FILE.pt', "
+           "map_location='cpu').items()}, 'FILE.safetensors')\"";
   };
   const std::string zip = DNN_INTEROP_FILES "/torch_weights.pt", pickle = folder / "old.pth";
   EXPECT_ERROR(load_safetensors(zip), FormatError, message(zip, "a zip archive"));
