@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "dnn/init.h"
-#include "dnn/ops/factory.h"
+#include "layers/blank.h"
 #include "layers/text.h"
 
 namespace dnn {
@@ -37,10 +37,10 @@ void check(const char* layer, int64_t in, int64_t out, const Options& options) {
 
 // Uniform in +-1 / sqrt(fan), with as many biases as `biases` says.
 void initialise(Parameter& weight, Parameter& bias, const Shape& sizes, int64_t biases) {
-  weight = Parameter(empty(sizes));
+  weight = Parameter(detail::blank(sizes));
   kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
   if (biases == 0) return;
-  bias = Parameter(empty({biases}));
+  bias = Parameter(detail::blank({biases}));
   const int64_t fan = weight.numel() / sizes[0];
   const double bound = 1 / std::sqrt(static_cast<double>(fan));
   uniform_(bias, -bound, bound);

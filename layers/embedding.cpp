@@ -5,7 +5,7 @@
 
 #include "dnn/autograd.h"
 #include "dnn/init.h"
-#include "dnn/ops/factory.h"
+#include "layers/blank.h"
 
 namespace dnn {
 
@@ -17,7 +17,7 @@ Embedding::Embedding(int64_t rows, int64_t features, const EmbeddingOptions& opt
   if (padding && (*padding < -rows || *padding >= rows))
     throw IndexError(
         fmt::format("Embedding: padding_idx is {}, expected {} <= padding_idx < {}", *padding, -rows, rows));
-  weight = Parameter(empty({rows, features}));
+  weight = Parameter(detail::blank({rows, features}));
   normal_(weight);
   if (!padding) return;
   const NoGrad no_grad;

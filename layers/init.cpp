@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 #include <vector>
@@ -14,12 +15,16 @@
 #include "dnn/error.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
+#include "layers/blank.h"
 
 namespace dnn {
 
 namespace {
 
+constexpr int64_t unlimited = std::numeric_limits<int64_t>::max();
+
 thread_local bool no_init = false;
+thread_local int64_t weights_left = unlimited;  // that layers may yet make
 
 // Whether nothing is to be drawn for the tensor, which is zeros then.
 bool left_out(const Tensor& t) {
@@ -106,9 +111,28 @@ void orthonormalise(double* a, int64_t rows, int64_t n) {
 
 }  // namespace
 
-NoInit::NoInit() : before_(std::exchange(no_init, true)) {}
+namespace detail {
 
-NoInit::~NoInit() { no_init = before_; }
+Tensor blank(const Shape& shape) {
+  const int64_t numbers = shape.numel();
+  if (numbers > weights_left)
+    throw ArgumentError(
+        fmt::format("NoInit: a weight has {} numbers, expected at most {}, as many as are left (shape {})", numbers,
+                    weights_left, shape.str()));
+  if (weights_left != unlimited) weights_left -= numbers;
+  return empty(shape);
+}
+
+}  // namespace detail
+
+NoInit::NoInit() : NoInit(unlimited) {}
+
+NoInit::NoInit(int64_t most) : before_(std::exchange(no_init, true)), left_before_(std::exchange(weights_left, most)) {}
+
+NoInit::~NoInit() {
+  no_init = before_;
+  weights_left = left_before_;
+}
 
 void uniform_(const Tensor& t, double low, double high) {
   check_floating("uniform_", t);

@@ -6,17 +6,17 @@
 #include <cmath>
 
 #include "dnn/init.h"
-#include "dnn/ops/factory.h"
+#include "layers/blank.h"
 
 namespace dnn {
 
 Linear::Linear(int64_t in, int64_t out, const LinearLayerOptions& options) {
   if (in < 1 || out < 1)
     throw ArgumentError(fmt::format("Linear: in is {} and out is {}, expected both at least 1", in, out));
-  weight = Parameter(empty({out, in}));
+  weight = Parameter(detail::blank({out, in}));
   kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
   if (!options.bias) return;
-  bias = Parameter(empty({out}));
+  bias = Parameter(detail::blank({out}));
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   uniform_(bias, -bound, bound);
 }

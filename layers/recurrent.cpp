@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "dnn/init.h"
-#include "dnn/ops/factory.h"
 #include "dnn/ops/shape.h"
+#include "layers/blank.h"
 
 namespace dnn {
 
@@ -24,7 +24,7 @@ RecurrentLayer::RecurrentLayer(const char* name, int64_t gates, int64_t input_si
   const double bound = 1 / std::sqrt(static_cast<double>(hidden_size));
   const auto add = [&](const std::string& parameter, const Shape& shape) {
     names_.push_back(parameter);
-    parameters_.emplace_back(empty(shape));
+    parameters_.emplace_back(detail::blank(shape));
     uniform_(parameters_.back(), -bound, bound);
   };
   for (int64_t layer = 0; layer < options.layers; ++layer) {

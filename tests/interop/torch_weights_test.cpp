@@ -135,6 +135,23 @@ TEST(TorchWeights, OldFilesCountNoBatches) {
                "  missing     fc.bias                           [3]");
 }
 
+TEST(TorchWeights, BoundTheNetworkThatIsMadeForThem) {
+  const NoInit no_init(8 * 3 + 3 + 16 * 2 * 9);
+  const Linear linear(8, 3);
+  const Conv2d conv(2, 16, {.kernel = 3, .bias = false});
+  {
+    const NoInit another;
+    const Linear large(100, 100);
+  }
+  EXPECT_ERROR(Linear(1, 1), ArgumentError,
+               "NoInit: a weight has 1 numbers, expected at most 0, as many as are left (shape [1, 1])");
+  const NoInit few(50);
+  EXPECT_ERROR(LSTM(4, 4), ArgumentError,
+               "NoInit: a weight has 64 numbers, expected at most 50, as many as are left (shape [16, 4])");
+  EXPECT_ERROR(Embedding(10, 10), ArgumentError,
+               "NoInit: a weight has 100 numbers, expected at most 50, as many as are left (shape [10, 10])");
+}
+
 TEST(TorchWeights, AreInOurCheckpointsToo) {
   const TemporaryFolder folder;
   ResNetCifar net = net_of(3), other = net_of(3);

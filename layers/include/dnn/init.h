@@ -6,6 +6,8 @@
 //   net.load_state_dict(state);
 #pragma once
 
+#include <cstdint>
+
 #include "dnn/tensor.h"
 
 namespace dnn {
@@ -14,14 +16,18 @@ namespace dnn {
 /// loaded, or that are only counted.
 class NoInit {
  public:
-  /// From here on.
+  /// From here on, whatever is made.
   NoInit();
+  /// Layers that are made while it lives may have `most` weights altogether, as many as are in a file that is not to be
+  /// trusted: the constructor of the layer that goes beyond throws ArgumentError before it takes memory.
+  explicit NoInit(int64_t most);
   ~NoInit();
   NoInit(const NoInit&) = delete;
   NoInit& operator=(const NoInit&) = delete;
 
  private:
   bool before_;
+  int64_t left_before_;
 };
 
 /// Overwrites a tensor with uniform numbers in [low, high). Throws DTypeError unless floating.
