@@ -1,5 +1,7 @@
 // A residual network from its definition to its accuracy on CIFAR-10: He et al., "Deep residual learning for image
-// recognition", CVPR 2016, section 4.2.
+// recognition", CVPR 2016, the network of section 4.2 with the projections of section 3.3 as shortcuts where the shape
+// changes; trained in fewer epochs than there, with Nesterov's momentum, a weight decay of 5e-4 and a one-cycle
+// schedule.
 #include <dnn/dnn.h>
 
 #include <CLI/CLI.hpp>
