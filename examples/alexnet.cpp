@@ -31,7 +31,7 @@ Sequential alexnet(int64_t classes, int64_t w = 64) {
 
 SharedDataset images(const std::string& data, Split split, int64_t size) {
   if (data == "cifar10") return Cifar10(split);
-  return ImageFolder(data + (split == Split::train ? "/train" : "/test"), {.min_size = size});
+  return ImageFolder(data + (split == Split::train ? "/train" : "/test"), {.min_size = size, .exif_orientation = true});
 }
 
 int main(int argc, char** argv) try {

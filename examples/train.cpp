@@ -10,8 +10,7 @@
 #include <dnn/dnn.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
-#include <fstream>
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -40,8 +39,8 @@ Data load(const Settings& set) {
   if (set.data == "mnist") return {Mnist(Split::train), Mnist(Split::test), Mnist::normalization()};
   if (set.data == "cifar10") return {Cifar10(Split::train), Cifar10(Split::test), Cifar10::normalization()};
   if (set.data == "cifar100") return {Cifar100(Split::train), Cifar100(Split::test), Cifar100::normalization()};
-  const ImageFolder train(set.data + "/train", {.min_size = set.size}),
-      test(set.data + "/test", {.min_size = set.size});
+  const ImageFolderOptions options{.min_size = set.size, .exif_orientation = true};
+  const ImageFolder train(set.data + "/train", options), test(set.data + "/test", options);
   if (test.class_names() != train.class_names())
     throw ArgumentError("the folders in " + test.name() + " differ from those in " + train.name() +
                         ", expected the same classes");
@@ -67,27 +66,32 @@ std::vector<Transform> transforms(const Settings& set, const Data& data, bool au
 std::unique_ptr<Layer> build(const Settings& set, const Shape& image, int64_t classes) {
   std::unique_ptr<Layer> net =
       create_model(set.model, {.classes = classes, .channels = image[0], .size = image[1], .width = set.width});
+  std::string problem, hint;
   try {
     summary(*net, image);
-  } catch (const Error& error) {
-    std::string hint;
-    for (const ModelInfo& info : models())
-      if (info.name == set.model) hint = ", as " + std::to_string(info.input[1]) + " is the network's own";
-    throw ArgumentError(set.model + " does not take images " + image.str() + ", expected another --size" + hint + " (" +
-                        error.what() + ")");
+    return net;
+  } catch (const ShapeError& error) {
+    problem = error.what();
+  } catch (const ArgumentError& error) {
+    problem = error.what();
   }
-  return net;
+  for (const ModelInfo& info : models())
+    if (info.name == set.model) hint = ", as " + std::to_string(info.input[1]) + " is the network's own";
+  throw ArgumentError(set.model + " does not take images " + image.str() + ", expected another --size" + hint + " (" +
+                      problem + ")");
 }
 
 // Weights to begin with. The last layer may be one for other classes, and begins anew then.
 void initialize(Layer& net, const std::string& file) {
   const LoadReport report = load_weights(file, net, {.skip_misshaped = true});
   std::cout << file << ": " << report.str() << "\n";
-  for (const LoadReport::Row& row : report.misshaped) {
-    const std::string &name = row.name, &first = report.misshaped.front().name;
-    if (name.substr(0, name.rfind('.')) != first.substr(0, first.rfind('.')))
-      throw ArgumentError(file + " is of another network: more than one layer has another shape");
-  }
+  const auto layer_of = [](const std::string& name) { return name.substr(0, name.rfind('.')); };
+  std::string last;
+  for (const auto& [name, parameter] : net.named_parameters()) last = layer_of(name);
+  for (const LoadReport::Row& row : report.misshaped)
+    if (layer_of(row.name) != last)
+      throw ArgumentError(file + " is of another network: " + row.name +
+                          " has another shape, expected that of the last layer alone, " + last);
 }
 
 void choose_precision(const Settings& set, Device device) {
@@ -123,7 +127,7 @@ std::string description(const Settings& set, const Data& data, const Shape& imag
               {"mean", data.normalization.mean},
               {"deviation", data.normalization.deviation},
               {"classes", data.train->class_names()}}
-      .dump();
+      .dump(-1, ' ', false, json::error_handler_t::replace);  // folders may have names that are not UTF-8
 }
 
 void train(const Settings& set) {
@@ -196,10 +200,12 @@ int main(int argc, char** argv) try {
   app.option_defaults()->always_capture_default();
   app.add_option("--data", set.data, "mnist, cifar10, cifar100, or a folder that holds train/CLASS/*.jpg and test/...");
   app.add_option("--model", set.model, "A network by its name: lenet5, alexnet, resnet20, ...");
-  app.add_option("--size", set.size, "Side that pictures are resized and cut to, in pixels; 0: as they are");
-  app.add_option("--width", set.width, "Channels of the first convolution, all others in proportion; 0: its own");
+  app.add_option("--size", set.size, "Side that pictures are resized and cut to, in pixels; 0: as they are")
+      ->check(CLI::Range(0, 4096));
+  app.add_option("--width", set.width, "Channels of the first convolution, all others in proportion; 0: its own")
+      ->check(CLI::Range(0, 8192));
   app.add_option("--init", set.init, "Weights to begin with: a checkpoint, or a state dict of PyTorch as safetensors");
-  app.add_option("--epochs", set.epochs, "Passes over the training images");
+  app.add_option("--epochs", set.epochs, "Passes over the training images")->check(CLI::Range(0, 1'000'000));
   app.add_option("--batch", set.batch, "Images per step");
   app.add_option("--optimizer", set.optimizer)->check(CLI::IsMember({"sgd", "adamw"}));
   app.add_option("--lr", set.lr, "The largest learning rate");
