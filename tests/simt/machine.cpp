@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -110,7 +111,9 @@ cudaError_t give_memory(void* data, bool pinned) {
 
 // ---- kernels --------------------------------------------------------------------------------------------------------
 
-std::string demangled(const void* function) {
+namespace {
+
+std::string look_up(const void* function) {
   Dl_info info{};
   if (dladdr(function, &info) == 0 || info.dli_sname == nullptr) return "unknown kernel";
   int status = 0;
@@ -119,6 +122,15 @@ std::string demangled(const void* function) {
   std::string name = text;
   std::free(text);
   return name;
+}
+
+}  // namespace
+
+std::string demangled(const void* function) {
+  static std::map<const void*, std::string> names;  // dladdr searches all symbols of the program
+  const auto [found, is_new] = names.try_emplace(function);
+  if (is_new) found->second = look_up(function);
+  return found->second;
 }
 
 namespace {
