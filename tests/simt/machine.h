@@ -82,7 +82,7 @@ void finish(Stream* stream);
 // Runs the event's stream up to a recording of the event.
 void finish(Event* event, uint64_t recording);
 
-// The readable name of a kernel.
+// The readable name of a kernel; to be called with the lock held.
 std::string demangled(const void* function);
 
 }  // namespace dnn::simt
