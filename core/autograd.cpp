@@ -14,6 +14,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise.h"
 #include "core/node.h"
+#include "core/profile.h"
 #include "dnn/ops/factory.h"
 #include "dnn/ops/reduce.h"
 
@@ -71,6 +72,7 @@ void record(const char* name, const Tensor& output, std::span<const Tensor> inpu
   auto node = std::make_shared<Node>();
   node->name = name;
   node->sequence = ++sequence;
+  if (may_profile()) node->profiled = profiled_place();
   node->closure = std::move(closure);
   node->inputs.reserve(inputs.size());
   for (const Tensor& input : inputs) {
@@ -248,6 +250,7 @@ class Engine {
   }
 
   void visit(Node& node) {
+    const ProfiledBackward profiled(node.name, node.profiled);
     Tensor gradient = std::exchange(node.pending, {}).contiguous();
     for (const Hook& hook : std::vector<Hook>(node.hooks)) hook.call(gradient);
     Backward backward(node, std::move(gradient));
@@ -291,7 +294,12 @@ void Tensor::backward(const BackwardOptions& options) const {
   if (numel() != 1)
     throw AutogradError(fmt::format(
         "backward: the tensor has {} elements, expected 1 or an upstream gradient (shape {})", numel(), shape()));
-  backward(ones_like(*this), options);
+  Tensor gradient;
+  {
+    const detail::ProfiledBackward profiled("backward", 0);
+    gradient = ones_like(*this);
+  }
+  backward(gradient, options);
 }
 
 void Tensor::backward(const Tensor& gradient, const BackwardOptions& options) const {

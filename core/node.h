@@ -57,6 +57,7 @@ struct Hook {
 struct Node {
   const char* name = "";
   uint64_t sequence = 0;  // later operations have higher numbers
+  uint64_t profiled = 0;  // the place that a profiler gave it
   std::vector<Edge> inputs;
   std::function<void(Backward&)> closure;
   std::vector<Hook> hooks;

@@ -2,10 +2,18 @@
 //
 // `cpu::install` and `cuda::install` fill the slots; an operation calls `kernel::gemm[x.device()](...)`. An empty slot
 // throws: there is no silent fall-back to another device. Slots are constant-initialised, so nothing runs before main.
+//
+// A call is what a profiler counts as one operation. Its bytes are those of its tensors; kernels that multiply, or
+// write what they read, give their slot a class that says what comes to that from the arguments:
+//
+//   struct ConvWork { template <class... Rest> detail::Work operator()(const ConvProblem& p, const Rest&...) const; };
+//   inline constinit Slot<void(...)> conv2d_forward{"conv2d_forward", ConvWork{}};
 #pragma once
 
 #include <array>
+#include <concepts>
 
+#include "core/profile.h"
 #include "dnn/device.h"
 
 namespace dnn::kernel {
@@ -20,13 +28,45 @@ class Slot<void(Args...)> {
  public:
   using Function = void (*)(Args...);
 
+  // A kernel of a device, to be called.
+  class Kernel {
+   public:
+    void operator()(Args... args) const {
+      if (detail::may_profile()) [[unlikely]]
+        return profiled(args...);
+      function_(args...);
+    }
+    Function function() const { return function_; }
+
+   private:
+    friend class Slot;
+    Kernel(const Slot& slot, Device device, Function function) : slot_(slot), device_(device), function_(function) {}
+
+    void profiled(Args... args) const {
+      detail::ProfiledCall call(slot_.name_, device_);
+      if (call) {
+        (call.add(args), ...);
+        if (slot_.work_ != nullptr) call.add(slot_.work_(args...));
+        call.begin();
+      }
+      function_(args...);
+      call.finish();
+    }
+
+    const Slot& slot_;
+    Device device_;
+    Function function_;
+  };
+
   constexpr explicit Slot(const char* name) : name_(name) {}
+  template <std::invocable<Args...> W>
+  constexpr Slot(const char* name, W) : name_(name), work_(&work<W>) {}
 
   // The kernel of a device; throws DeviceError when there is none.
-  Function operator[](Device device) const {
+  Kernel operator[](Device device) const {
     const Function function = functions_[static_cast<size_t>(device.type())];
     if (function == nullptr) throw_empty_slot(name_, device);
-    return function;
+    return Kernel(*this, device, function);
   }
 
   bool filled(Device device) const { return functions_[static_cast<size_t>(device.type())] != nullptr; }
@@ -34,7 +74,13 @@ class Slot<void(Args...)> {
   const char* name() const { return name_; }
 
  private:
+  template <class W>
+  static detail::Work work(Args... args) {
+    return W{}(args...);
+  }
+
   const char* name_;
+  detail::Work (*work_)(Args...) = nullptr;
   std::array<Function, device_type_count> functions_{};
 };
 

@@ -36,7 +36,8 @@ void Tensor::copy_to_host(void* destination, DType expected) const {
   const Tensor source = contiguous();
   const void* data = source.checked_data(expected);
   const int64_t bytes = numel() * static_cast<int64_t>(size_of(expected));
-  detail::runtime(device()).copy(destination, Device::cpu(), data, device(), bytes);
+  const auto copy = [&] { detail::runtime(device()).copy(destination, Device::cpu(), data, device(), bytes); };
+  detail::profile_copy("to_host", device(), source, copy);
 }
 
 double Tensor::item() const {
@@ -58,8 +59,10 @@ Tensor Tensor::clone() const {
   Tensor result;
   if (detail::layout_of(*this) != detail::Layout::plain) {
     result = detail::allocate_like(*this);
-    detail::runtime(device()).copy(detail::raw(result), device(), detail::raw(*this), device(),
-                                   Access::impl(*this).storage->bytes);
+    detail::profile_copy("copy", device(), *this, [&] {
+      detail::runtime(device()).copy(detail::raw(result), device(), detail::raw(*this), device(),
+                                     Access::impl(*this).storage->bytes);
+    });
   } else {
     result = detail::allocate(shape(), dtype(), device());
     kernel::copy[device()](*this, result);
@@ -77,10 +80,13 @@ Tensor Tensor::to(Device target) const {
   Tensor result;
   if (target.is_cpu()) {
     result = detail::allocate(shape(), dtype(), target);
-    detail::runtime(device()).copy(detail::raw(result), target, detail::raw(source), device(),
-                                   numel() * static_cast<int64_t>(size_of(dtype())));
+    detail::profile_copy("to_host", device(), source, [&] {
+      detail::runtime(device()).copy(detail::raw(result), target, detail::raw(source), device(),
+                                     numel() * static_cast<int64_t>(size_of(dtype())));
+    });
   } else {
-    result = detail::allocate(shape(), dtype(), target, detail::raw(source));
+    detail::profile_copy("to_device", target, source,
+                         [&] { result = detail::allocate(shape(), dtype(), target, detail::raw(source)); });
   }
   detail::record("to", result, {*this}, [home = device()](Backward& b) { b.set(0, b.grad().to(home)); });
   return result;

@@ -5,6 +5,8 @@
 #include "cuda/device.h"
 #include "cuda/kernels.h"
 #include "cuda/library.h"
+#include "cuda/mark.h"
+#include "cuda/nvtx.h"
 #include "cuda/rnn.h"
 
 namespace dnn::cuda {
@@ -37,6 +39,11 @@ void install_runtime() {
   table.memory_stats = [](int index) { return Context::of(index).memory().stats(); };
   table.reset_peak = [](int index) { Context::of(index).memory().reset_peak(); };
   table.release_cached = [](int index) { Context::of(index).release_cached(); };
+  table.mark = make_mark;
+  table.seconds_between = seconds_between;
+  table.release_mark = release_mark;
+  table.push_range = push_range;
+  table.pop_range = pop_range;
   table.why_incapable = [] {
     return cudnn.why_missing() + (cudnn.why_missing().empty() ? cublaslt.why_missing() : "");
   };

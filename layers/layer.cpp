@@ -2,6 +2,7 @@
 #include "dnn/layer.h"
 
 #include <atomic>
+#include <unordered_map>
 
 namespace dnn {
 
@@ -31,14 +32,40 @@ namespace detail {
 namespace {
 thread_local int depth = 0;                   // layers running inside each other
 thread_local const Module* source = nullptr;  // the innermost layer that the error on its way has passed
+
+// For a profiler: the part in which the outermost running layer was called, and the paths of all layers in it.
+struct Profiled {
+  std::string part;
+  std::unordered_map<const Module*, std::string> paths;
+};
+thread_local Profiled profiled;
 }  // namespace
 
 RunningLayer::RunningLayer(Layer& layer) : layer_(layer) {
+  if (is_profiling()) profile();
   ++depth;
   source = nullptr;
 }
 
-RunningLayer::~RunningLayer() { --depth; }
+RunningLayer::~RunningLayer() {
+  if (--depth == 0 && range_.run_ != 0) profiled = {};
+}
+
+// A layer that the outermost one does not list goes by its class, and so does the outermost one outside of all ranges.
+void RunningLayer::profile() {
+  auto& [part, paths] = profiled;
+  if (depth == 0) {
+    part = profiled_part();
+    paths.clear();
+    for (const auto& [path, module] : layer_.modules()) paths.emplace(module, path);
+  }
+  const auto found = paths.find(&layer_);
+  const std::string name = found == paths.end() ? layer_.type_name() : found->second;
+  if (part.empty())
+    range_.open(name.empty() ? layer_.type_name() : name);
+  else
+    range_.open(name.empty() ? part : part + "." + name);
+}
 
 void RunningLayer::failed(Error& error) {
   if (source == nullptr) source = &layer_;

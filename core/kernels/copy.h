@@ -13,11 +13,17 @@ inline constinit Slot<void(const Tensor& out, Scalar value)> fill{"fill"};
 // out[i] = convert(in[i]): same shape, any strides (also 0 in `in`), any types, one device. Both plain.
 inline constinit Slot<void(const Tensor& in, const Tensor& out)> copy{"copy"};
 
+struct RelayoutWork {
+  detail::Work operator()(const void*, detail::Layout, void*, detail::Layout, const Shape& nchw, int64_t size) const {
+    return {.bytes = 2 * nchw.numel() * size};
+  }
+};
+
 // Rewrites [n, c, h, w] from one layout to another; `from` and `to` do not overlap. Elements are of 4 bytes (float32),
 // on a GPU also of 2.
 inline constinit Slot<void(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout,
                            const Shape& nchw, int64_t element_bytes)>
-    relayout{"relayout"};
+    relayout{"relayout", RelayoutWork{}};
 
 // Contiguous floating `out`: element i is math::uniform of word i % 4 of philox(seed, stream, i / 4), in [0, 1).
 inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_uniform{"random_uniform"};

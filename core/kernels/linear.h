@@ -7,11 +7,17 @@
 
 namespace dnn::kernel {
 
+struct GemmWork {
+  detail::Work operator()(const Tensor& a, bool transpose_a, const Tensor&, bool, const Tensor& out, bool) const {
+    return {.flops = 2 * out.numel() * a.size(transpose_a ? 0 : 1)};
+  }
+};
+
 // out [m, n] = op(a) op(b) (+ out when `accumulate`); op transposes when its flag is set: a is [m, k] or [k, m], b is
 // [k, n] or [n, k]. All contiguous, plain, floating, of one type. k = 0 gives zeros (or leaves out).
 inline constinit Slot<void(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out,
                            bool accumulate)>
-    gemm{"gemm"};
+    gemm{"gemm", GemmWork{}};
 
 // How the matrices of a stack lie: `step` elements apart (0: one matrix for all), their rows `row` elements apart; or
 // their columns, when they are `transposed`.
@@ -26,25 +32,46 @@ struct BatchedGemm {
   BatchedOperand a, b;
 };
 
+struct BatchedGemmWork {
+  template <class... Rest>
+  detail::Work operator()(const BatchedGemm& p, const Rest&...) const {
+    return {.flops = 2 * p.batch * p.m * p.n * p.k};
+  }
+};
+
 // out [..., m, n] = a [..., m, k] b [..., k, n] (+ out when `accumulate`) for each matrix of a batch. a and b have
 // these shapes and begin where their tensors do, plain, floating, of one type; out is contiguous. k = 0 gives zeros (or
 // leaves out).
 inline constinit Slot<void(const BatchedGemm& problem, const Tensor& a, const Tensor& b, const Tensor& out,
                            bool accumulate)>
-    gemm_batched{"gemm_batched"};
+    gemm_batched{"gemm_batched", BatchedGemmWork{}};
+
+struct LinearWork {
+  template <class... Rest>
+  detail::Work operator()(const Tensor& x, const Tensor& weight, const Rest&...) const {
+    return {.flops = 2 * x.numel() * weight.size(0)};
+  }
+};
 
 // out [m, n] = activation(x [m, k] weight [n, k]^T + bias [n] + add [m, n]); bias and add may be undefined. `before`
 // [m, n], unless undefined, receives the activation's argument; it is asked for with gelu_tanh alone. Fused; may be
 // left empty.
 inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                            Activation activation, const Tensor& out, const Tensor& before)>
-    linear_fused{"linear_fused"};
+    linear_fused{"linear_fused", LinearWork{}};
+
+struct LinearBackwardWork {
+  template <class... Rest>
+  detail::Work operator()(const Tensor& grad, const Tensor& x, const Rest&...) const {
+    return {.flops = 2 * grad.numel() * x.size(1)};
+  }
+};
 
 // grad_weight [n, k] = grad [m, n]^T x [m, k] and grad_bias [n] = the sum of grad's rows, each (+ itself when its
 // `accumulate`). Fused; may be left empty.
 inline constinit Slot<void(const Tensor& grad, const Tensor& x, const Tensor& grad_weight, bool accumulate,
                            const Tensor& grad_bias, bool accumulate_bias)>
-    linear_backward_weight{"linear_backward_weight"};
+    linear_backward_weight{"linear_backward_weight", LinearBackwardWork{}};
 
 template <class Visit>
 void visit_linear_slots(Visit&& visit) {

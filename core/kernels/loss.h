@@ -15,6 +15,10 @@ struct CrossEntropyRule {
   double smoothing = 0;            // the share of the target that is spread evenly over all classes
   int64_t ignored = nothing;       // rows with this label have no loss and no gradient
   bool log_probabilities = false;  // the logits are log-probabilities already (and log_sums are 0)
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    visit(weights);
+  }
 };
 
 // With p = softmax(logits [n, classes]), w the weights and s the smoothing: losses [n] = -(1 - s) w[label] log p[label]

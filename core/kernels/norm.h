@@ -10,8 +10,8 @@ namespace dnn::kernel {
 
 // Training: x [n, c, h, w] -> out = activation((x - mean) * inv_std * weight + bias + add), mean and inv_std [c] of the
 // batch (biased variance) are outputs kept for the backward pass; running_mean and running_var (either both or none
-// defined) move by `momentum` towards the batch's mean and unbiased variance. `add` may be undefined; activation is none
-// or relu.
+// defined) move by `momentum` towards the batch's mean and unbiased variance. `add` may be undefined; activation is
+// none or relu.
 inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                            Activation activation, double momentum, double eps, const Tensor& running_mean,
                            const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out)>
@@ -32,6 +32,10 @@ struct BatchNormGradients {
   bool accumulate_input = false;
   bool accumulate_weight = false;
   bool accumulate_bias = false;
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    visit(input), visit(weight), visit(bias), visit(add);
+  }
 };
 
 // `y` is the output, used for the activation's derivative, undefined for none. In training (`training`) mean and
@@ -69,6 +73,10 @@ struct RowNormGradients {
   bool accumulate_input = false;
   bool accumulate_weight = false;
   bool accumulate_bias = false;
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    visit(input), visit(weight), visit(bias);
+  }
 };
 
 inline constinit Slot<void(const RowNormProblem& problem, const Tensor& grad, const Tensor& x, const Tensor& weight,

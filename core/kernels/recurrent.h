@@ -28,6 +28,13 @@ struct RecurrentProblem {
 struct RecurrentTensors {
   Tensor x, h_0, c_0, y, reserve;
   RecurrentWeights weights[2];
+  // All but the reserve.
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    visit(x), visit(h_0), visit(c_0), visit(y);
+    for (const RecurrentWeights& w : weights)
+      visit(w.weight_ih), visit(w.weight_hh), visit(w.bias_ih), visit(w.bias_hh);
+  }
 };
 
 // One gradient: undefined when nobody wants it; added to what is there when `accumulate`.
@@ -42,6 +49,30 @@ struct RecurrentGradients {
   struct Weights {
     RecurrentGradient weight_ih, weight_hh, bias_ih, bias_hh;
   } weights[2];
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    visit(x.tensor), visit(h_0.tensor), visit(c_0.tensor);
+    for (const Weights& w : weights)
+      visit(w.weight_ih.tensor), visit(w.weight_hh.tensor), visit(w.bias_ih.tensor), visit(w.bias_hh.tensor);
+  }
+};
+
+// Products of the gates with weights, of inputs and of states; the work of the cells themselves is little beside it.
+struct RecurrentWork {
+  static int64_t flops(const RecurrentProblem& p, int64_t features) {
+    return 2 * p.steps * p.batch * p.directions * p.gates * p.hidden * features;
+  }
+  detail::Work operator()(const RecurrentProblem& p, const RecurrentTensors&, const Tensor&) const {
+    return {.flops = flops(p, p.input + p.hidden)};
+  }
+  detail::Work operator()(const RecurrentProblem& p, const RecurrentTensors&, const Tensor&, const Tensor&,
+                          const RecurrentGradients& out) const {
+    detail::Work work{.flops = flops(p, p.hidden)};  // the states' gradients come always
+    if (out.x.tensor.defined()) work.flops += flops(p, p.input);
+    if (out.weights[0].weight_ih.tensor.defined()) work.flops += flops(p, p.input);
+    if (out.weights[0].weight_hh.tensor.defined()) work.flops += flops(p, p.hidden);
+    return work;
+  }
 };
 
 // Size of the reserve.
@@ -49,13 +80,13 @@ inline constinit Slot<void(const RecurrentProblem& problem, int64_t* bytes)> rec
 
 // Writes y, c_n [directions, n, hidden] (lstm alone, else undefined) and the reserve. The final states are parts of y.
 inline constinit Slot<void(const RecurrentProblem& problem, const RecurrentTensors& tensors, const Tensor& c_n)>
-    recurrent_forward{"recurrent_forward"};
+    recurrent_forward{"recurrent_forward", RecurrentWork{}};
 
 // The gradients from those of y and c_n (lstm alone, else undefined); the biases are undefined here. Leaves the reserve
 // as it is.
 inline constinit Slot<void(const RecurrentProblem& problem, const RecurrentTensors& tensors, const Tensor& grad_y,
                            const Tensor& grad_c_n, const RecurrentGradients& out)>
-    recurrent_backward{"recurrent_backward"};
+    recurrent_backward{"recurrent_backward", RecurrentWork{}};
 
 template <class Visit>
 void visit_recurrent_slots(Visit&& visit) {

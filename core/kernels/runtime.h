@@ -26,6 +26,14 @@ struct DeviceRuntime {
   MemoryStats (*memory_stats)(int index) = nullptr;
   void (*reset_peak)(int index) = nullptr;
   void (*release_cached)(int index) = nullptr;
+  // For a profiler, null where a call of a kernel returns when it is done: marks a place in the device's work, and says
+  // how many seconds lie between two that have been reached.
+  void* (*mark)(int index) = nullptr;
+  double (*seconds_between)(const void* from, const void* to) = nullptr;
+  void (*release_mark)(void* mark) noexcept = nullptr;
+  // Ranges that the device's own tools show; may be null. They never throw.
+  void (*push_range)(const char* name) = nullptr;
+  void (*pop_range)() = nullptr;
   std::string (*why_incapable)() =
       nullptr;  // what its kernels miss to train a network; empty for nothing; never throws
   void (*describe)(SystemReport& report) = nullptr;  // adds what the backend knows of itself and its devices

@@ -31,14 +31,14 @@ const Device gpu = Device::cuda(0);
 
 // A GPU whose backend has no products would only throw.
 TEST_F(TwoDevices, TheBestOneCanTrainANetwork) {
-  const auto kernel_of = [](const auto& slot) { return slot.filled(gpu) ? slot[gpu] : nullptr; };
+  const auto kernel_of = [](const auto& slot) { return slot.filled(gpu) ? slot[gpu].function() : nullptr; };
   const auto product = kernel_of(kernel::gemm);
   const auto convolution = kernel_of(kernel::conv2d_forward);
   kernel::gemm.set(DeviceType::cuda, nullptr);
-  kernel::conv2d_forward.set(DeviceType::cuda, kernel::conv2d_forward[Device::cpu()]);
+  kernel::conv2d_forward.set(DeviceType::cuda, kernel::conv2d_forward[Device::cpu()].function());
   EXPECT_EQ(Device::best(), Device::cpu());
   EXPECT_EQ(system_report().why_best, "cuda:0 cannot train a network: no kernel for gemm");
-  kernel::gemm.set(DeviceType::cuda, kernel::gemm[Device::cpu()]);
+  kernel::gemm.set(DeviceType::cuda, kernel::gemm[Device::cpu()].function());
   EXPECT_EQ(Device::best(), gpu);
   EXPECT_EQ(system_report().why_best, "it is the first usable GPU");
   detail::runtime_table(DeviceType::cuda).why_incapable = [] { return std::string("no libcudnn.so.9"); };

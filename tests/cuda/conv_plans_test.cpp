@@ -73,7 +73,7 @@ std::vector<ConvProblem>& recorded() {
 
 // The convolutions that a network runs on its input, each once, for a batch of 128.
 std::vector<Conv> convs_of(const std::string& name, Layer& net, const Shape& input) {
-  static const auto original = kernel::conv2d_layout[Device::cpu()];
+  static const auto original = kernel::conv2d_layout[Device::cpu()].function();
   kernel::conv2d_layout.set(DeviceType::cpu, [](const ConvProblem& problem, Layout layout, Layout* output) {
     recorded().push_back(problem);
     original(problem, layout, output);

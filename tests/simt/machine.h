@@ -26,6 +26,8 @@ struct Event {
   Stream* stream = nullptr;
   uint64_t recorded = 0;   // number of recordings given to streams
   uint64_t completed = 0;  // the last of them that a stream has reached
+  bool timed = false;
+  double seconds = 0;  // when it was reached
 };
 
 struct Work {
@@ -64,6 +66,8 @@ struct Runtime {
   bool lost = false;
   bool tracing = false;
   std::vector<std::string> trace;
+  std::vector<std::string> ranges;
+  int open_ranges = 0;
 };
 
 Runtime& state();

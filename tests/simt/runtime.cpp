@@ -1,5 +1,6 @@
 // The CUDA runtime calls of the emulator (see machine.h).
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <set>
 #include <string>
@@ -137,8 +138,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  return *event = new Event{.device = current_device}, cudaSuccess;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  return *event = new Event{.device = current_device, .timed = (flags & cudaEventDisableTiming) == 0}, cudaSuccess;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -153,9 +154,20 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (state().lost) return report_failure();
   if (event->device != stream->device) return cudaErrorInvalidValue;
   event->stream = stream;
-  enqueue(stream,
-          {"", [event, recording = ++event->recorded] { event->completed = std::max(event->completed, recording); }});
+  enqueue(stream, {"", [event, recording = ++event->recorded] {
+                     event->completed = std::max(event->completed, recording);
+                     event->seconds =
+                         std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+                   }});
   return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
+  if (!start->timed || !end->timed) return cudaErrorInvalidResourceHandle;
+  if (start->completed < start->recorded || end->completed < end->recorded) return cudaErrorNotReady;
+  return *milliseconds = static_cast<float>((end->seconds - start->seconds) * 1e3), cudaSuccess;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
@@ -187,6 +199,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
     case cudaErrorUnknown: return "cudaErrorUnknown";

@@ -60,6 +60,13 @@ std::vector<std::string> take_trace();
 // Names of all kernels that ran, without namespace and template arguments.
 std::set<std::string> executed_kernels();
 
+// The ranges opened since the last call, and how many are open.
+struct Ranges {
+  std::vector<std::string> names;
+  int open = 0;
+};
+Ranges take_ranges();
+
 // Runs all work given to any stream.
 void drain();
 // The text of the last failure of a kernel or a guard band, which the CUDA calls report as cudaErrorUnknown;

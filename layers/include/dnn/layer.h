@@ -8,6 +8,7 @@
 #include "dnn/error.h"
 #include "dnn/module.h"
 #include "dnn/ops/linear.h"
+#include "dnn/profile.h"
 
 namespace dnn {
 
@@ -16,7 +17,7 @@ class Layer;
 namespace detail {
 
 // One layer that is running on this thread. When an error passes through the outermost one, its text gets the path of
-// the layer that failed: "features.3 (Conv2d): conv2d: input has 4 channels, ...".
+// the layer that failed: "features.3 (Conv2d): conv2d: input has 4 channels, ...". A profiler is told the path of each.
 class RunningLayer {
  public:
   explicit RunningLayer(Layer& layer);
@@ -26,7 +27,10 @@ class RunningLayer {
   void failed(Error& error);
 
  private:
+  void profile();
+
   Layer& layer_;
+  ProfileRange range_;
 };
 
 }  // namespace detail

@@ -12,6 +12,7 @@
 #include "dnn/ops.h"
 #include "dnn/optim.h"
 #include "dnn/precision.h"
+#include "dnn/profile.h"
 #include "dnn/random.h"
 #include "dnn/state_dict.h"
 #include "dnn/system.h"
