@@ -1,4 +1,4 @@
-# The two commands of a fresh machine, make train and make test, and a few for every day. Both install what is missing
+# The commands of a fresh machine, make train, make test and make bench, and a few for every day. They install what is missing
 # (third_party/setup.sh), configure and build by the presets of CMakePresets.json into build/<preset>.
 
 jobs := $(shell nproc)
@@ -7,11 +7,12 @@ nvcc := $(or $(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
 gpu := -DCMAKE_CUDA_ARCHITECTURES=$(or $(CUDA_ARCH),90) -DDNN_CUDA=$(if $(nvcc),ON,AUTO)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test format clean
+.PHONY: help setup train test bench format clean
 
 help:
 	@echo 'make train    install what is missing, build, train LeNet-5 on MNIST on the best device'
 	@echo 'make test     the same set-up, then every test: optimised, and under ASan and UBSan'
+	@echo 'make bench    measure every reference network on every device: a table, build/bench/rows.jsonl and report.html'
 	@echo 'make format   clang-format over all sources'
 	@echo 'make clean    remove build/'
 	@echo 'Variables: CUDA_ARCH=90 (the GPU architecture), DNN_DATA_DIR (the data sets)'
@@ -31,6 +32,11 @@ test: setup
 	cmake --preset debug
 	cmake --build --preset debug --parallel $(jobs)
 	ctest --preset debug --parallel $(jobs)
+
+bench: setup
+	cmake --preset release $(gpu)
+	cmake --build --preset release --parallel $(jobs) --target bench
+	build/release/examples/bench --json build/bench/rows.jsonl --report build/bench/report.html
 
 format:
 	git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i

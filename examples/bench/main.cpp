@@ -3,91 +3,217 @@
 //
 //   bench                                  every workload on every device that there is
 //   bench --devices cpu --workloads lenet5,resnet18 --phases train --threads 2
+//   bench --batch 1,8,32 --json scaling.jsonl --report scaling.html
+//   bench --from cpu-dnn.jsonl --peer cpu-torch.jsonl --report report.html      measures nothing
 //
-// Standard output has one JSON object a line for each case, the table for people goes to standard error. A step is a
-// whole optimisation step (train) or a forward pass (infer) on a batch that already lies on the device. On a CPU each
-// case runs in a process of its own, so that its peak memory is its own.
+// A step is a whole optimisation step (train) or a forward pass (infer) on a batch that already lies on the device.
+// Standard output has one JSON object a line for each case, the table for people goes to standard error. Each case runs
+// in a process of its own, so that its peak memory is its own and its failure nobody else's.
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "measure.h"
+#include "examples/bench/child.h"
+#include "examples/bench/machine.h"
+#include "examples/bench/measure.h"
+#include "examples/bench/report.h"
+#include "examples/bench/rows.h"
+#include "examples/bench/table.h"
 
 using namespace dnn;
 using nlohmann::json;
 
 namespace {
 
+using Names = std::vector<std::string>;
+
 struct Settings {
-  std::vector<std::string> workloads, phases{"train", "infer"}, devices, precisions, modes{"eager"};
+  Names workloads, phases{"train", "infer"}, devices, precisions, modes{"eager"}, from, peers;
+  std::vector<int64_t> batches{0};
   int threads = 0;
-  int64_t batch = 0;
   double seconds = 3;
-  bool in_process = false;
+  std::string json_file, report_file;
+  bool alone = false;  // this process measures the one case by itself
+  bool machine = false;
 };
 
-json to_json(const Measurement& m) {
-  const bool cpu = m.what.device.is_cpu();
-  return {{"framework", "libdnn"},
-          {"version", system_report().version},
-          {"device", cpu ? "cpu" : "cuda"},
-          {"workload", m.what.workload},
-          {"phase", m.what.train ? "train" : "infer"},
-          {"dtype", m.what.precision},
-          {"mode", m.what.mode},
-          {"batch", m.what.batch},
-          {"threads", cpu ? json(m.threads) : json()},
-          {"median_ms", m.median_ms},
-          {"min_ms", m.min_ms},
-          {"max_ms", m.max_ms},
-          {"samples_per_s", m.samples_per_s()},
-          {"loss", m.loss ? json(*m.loss) : json()},
-          {"peak_bytes", m.peak_bytes},
-          {"flops", m.flops}};
+Names known_workloads() {
+  Names names;
+  for (const Workload& work : workloads()) names.push_back(work.name);
+  return names;
 }
+
+// Every case that was asked for. Throws ArgumentError, DeviceError for what cannot be measured.
+std::vector<Case> cases_of(const Settings& set) {
+  std::vector<Case> cases;
+  for (const std::string& name : set.devices) {
+    const Device device(name);
+    if (const std::string why = why_unavailable(device.type()); !why.empty())
+      throw DeviceError("device: " + device.str() + " is not available: " + why);
+    Names chosen = set.precisions.empty() ? Names{precisions(device).front()} : set.precisions;
+    if (set.devices.size() > 1)  // of several devices each does what it can
+      std::erase_if(chosen, [&](const std::string& p) {
+        const Names own = precisions(device);
+        return std::ranges::find(own, p) == own.end();
+      });
+    for (const std::string& work : set.workloads)
+      for (const std::string& phase : set.phases)
+        for (const std::string& precision : chosen)
+          for (const std::string& mode : set.modes)
+            for (const int64_t batch : set.batches) {
+              cases.push_back({work, phase == "train", device, precision, mode, batch, set.seconds});
+              check(cases.back());
+            }
+  }
+  if (cases.empty())
+    throw ArgumentError("there is nothing to measure, expected a workload, a phase and a precision of a device");
+  return cases;
+}
+
+Names arguments_of(const Case& c) {
+  return {"--alone",
+          "--workloads",
+          c.workload,
+          "--phases",
+          c.train ? "train" : "infer",
+          "--devices",
+          c.device.str(),
+          "--precision",
+          c.precision,
+          "--modes",
+          c.mode,
+          "--batch",
+          std::to_string(c.batch),
+          "--seconds",
+          std::to_string(c.seconds)};
+}
+
+// The last line of a child's output; a failure is told on standard error, and gives none.
+std::optional<json> ask_child(const Names& arguments, int threads, const std::string& what) {
+  const ChildResult result = run_child(arguments, threads);
+  std::string failure = result.failure;
+  if (failure.empty()) {
+    const json answer = json::parse(result.output, nullptr, false);
+    if (answer.is_object()) return answer;
+    failure = "it did not tell a result";
+  }
+  std::cerr << "bench: " << what << ": " << failure << std::endl;
+  return std::nullopt;
+}
+
+class Bench {
+ public:
+  explicit Bench(const Settings& settings) : set_(settings) {
+    for (const std::string& file : {set_.json_file, set_.report_file})
+      if (!file.empty()) prepare_to_write(file);
+    if (!set_.json_file.empty()) json_.open(set_.json_file);
+  }
+
+  // 0, or 1 when something failed.
+  int run() {
+    if (set_.from.empty()) measure_all();
+    for (const std::string& file : set_.from)
+      for (const Row& row : read_rows(file)) rows_.push_back(row);
+    if (!set_.from.empty()) {
+      rows_ = medians(rows_);
+      std::cerr << table_head();
+      for (const Row& row : rows_) std::cerr << table_line(row);
+    }
+    std::cerr << "\n" << table_legend();
+    if (const std::string table = speed_up_table(rows_); !table.empty()) std::cerr << "\n" << table;
+    write_report();
+    return failed_ ? 1 : 0;
+  }
+
+ private:
+  void measure_all() {
+    const std::vector<Case> cases = cases_of(set_);
+    for (const std::string& name : set_.devices) {
+      const auto answer =
+          ask_child({"--machine", "--devices", name}, set_.threads, "what " + name + " does at best was not measured");
+      failed_ = failed_ || !answer;
+      if (!answer) continue;
+      machines_.push_back(machine_of(*answer));
+      std::cerr << describe(machines_.back()) << std::endl;
+    }
+    std::cerr << "\n" << table_head() << std::flush;
+    for (const Case& c : cases) {
+      const auto answer =
+          ask_child(arguments_of(c), set_.threads,
+                    c.workload + (c.train ? " train " : " infer ") + c.precision + " on " + c.device.str());
+      failed_ = failed_ || !answer;
+      if (answer) take(row_of(*answer));
+    }
+  }
+
+  void take(Row row) {
+    for (const Machine& machine : machines_) {
+      if (machine.device != row.device) continue;
+      if (const auto peak = machine.flops_per_s.find(row.dtype); peak != machine.flops_per_s.end())
+        row.peak_flops_per_s = peak->second;
+      row.peak_bytes_per_s = machine.bytes_per_s;
+    }
+    std::cout << to_json(row) << std::endl;
+    if (json_.is_open() && !(json_ << to_json(row) << std::endl)) throw IoError("cannot write " + set_.json_file);
+    std::cerr << table_line(row) << std::flush;
+    rows_.push_back(row);
+  }
+
+  void write_report() const {
+    if (set_.report_file.empty()) return;
+    std::vector<Row> peers;
+    for (const std::string& file : set_.peers)
+      for (const Row& row : read_rows(file)) peers.push_back(row);
+    const std::string text = report({.ours = rows_, .peers = medians(peers), .machines = machines_});
+    write_atomically(set_.report_file, [&](OutputFile& file) { file.write(text); });
+    std::cerr << "\nreport: " << set_.report_file << "\n";
+  }
+
+  Settings set_;
+  std::ofstream json_;
+  std::vector<Machine> machines_;
+  std::vector<Row> rows_;
+  bool failed_ = false;
+};
 
 }  // namespace
 
 int main(int argc, char** argv) try {
   Settings set;
-  CLI::App app("Times libdnn on reference networks");
-  app.option_defaults()->always_capture_default()->delimiter(',');
-  for (const Workload& work : workloads()) set.workloads.push_back(work.name);
+  set.workloads = known_workloads();
   for (const DeviceType type : {DeviceType::cpu, DeviceType::cuda})
     if (device_count(type) > 0) set.devices.push_back(type == DeviceType::cpu ? "cpu" : "cuda");
-  app.add_option("--workloads", set.workloads);
-  app.add_option("--phases", set.phases)->check(CLI::IsMember({"train", "infer"}));
-  app.add_option("--devices", set.devices);
-  app.add_option("--precision", set.precisions);
-  app.add_option("--modes", set.modes);
-  app.add_option("--threads", set.threads);
-  app.add_option("--batch", set.batch);
-  app.add_option("--seconds", set.seconds);
-  app.add_flag("--in-process", set.in_process);
+  CLI::App app("Times libdnn on reference networks: JSON lines to standard output, a table to standard error.");
+  app.option_defaults()->always_capture_default()->delimiter(',');
+  app.add_option("--devices", set.devices, "cpu, cuda or cuda:1");
+  app.add_option("--workloads", set.workloads, "What to measure");
+  app.add_option("--phases", set.phases, "train: an optimisation step; infer: a forward pass")
+      ->check(CLI::IsMember({"train", "infer"}));
+  app.add_option("--precision", set.precisions, "fp32, or tf32 on a GPU, where it is the default");
+  app.add_option("--modes", set.modes, "eager");
+  app.add_option("--batch", set.batches, "Samples of a step; 0: the workload's own number");
+  app.add_option("--threads", set.threads, "Of the CPU kernels; 0: as OpenMP chooses")->check(CLI::Range(0, 1024));
+  app.add_option("--seconds", set.seconds, "About how long to time each case");
+  app.add_option("--json", set.json_file, "A file for the JSON lines as well");
+  app.add_option("--report", set.report_file, "A file for the report, a page of HTML");
+  app.add_option("--peer", set.peers, "Files of JSON lines of another framework, for the report");
+  app.add_option("--from", set.from, "Files of JSON lines to report on, instead of measuring");
+  app.add_flag("--alone", set.alone,
+               "Measure in this process, its peak memory included; for one case, and for profilers");
+  app.add_flag("--machine", set.machine, "Only measure what the device does at best")->group("");
   CLI11_PARSE(app, argc, argv);
-  if (set.threads > 0 && std::to_string(set.threads) != (getenv("OMP_NUM_THREADS") ? getenv("OMP_NUM_THREADS") : "")) {
-    setenv("OMP_NUM_THREADS", std::to_string(set.threads).c_str(), 1);
-    execv("/proc/self/exe", argv);
+  if (set.machine) {
+    std::cout << to_json(measure_machine(Device(set.devices.at(0)))) << std::endl;
+    return 0;
   }
-  const bool alone = set.in_process || set.workloads.size() * set.phases.size() == 1;
-  for (const auto& w : set.workloads)
-    for (const auto& ph : set.phases)
-      if (alone) {
-        std::cout << to_json(measure({.workload = w,
-                                      .train = ph == "train",
-                                      .device = Device("cpu"),
-                                      .precision = "fp32",
-                                      .batch = set.batch,
-                                      .seconds = set.seconds}))
-                  << std::endl;
-      } else {
-        const std::string command = std::string(argv[0]) + " --in-process --workloads " + w + " --phases " + ph +
-                                    " --devices cpu --seconds " + std::to_string(set.seconds) + " --batch " +
-                                    std::to_string(set.batch);
-        if (std::system(command.c_str()) != 0) return 1;
-      }
+  if (set.alone) {
+    if (set.threads != 0) throw ArgumentError("--alone takes its threads from OMP_NUM_THREADS, expected no --threads");
+    for (const Case& c : cases_of(set)) std::cout << to_json(measure(c)) << std::endl;
+    return 0;
+  }
+  return Bench(set).run();
 } catch (const std::exception& error) {
   std::cerr << "bench: " << error.what() << "\n";
   return 1;

@@ -1,5 +1,5 @@
 // The workloads by their names.
-#include "workloads.h"
+#include "examples/bench/workloads.h"
 
 using namespace dnn;
 

@@ -25,7 +25,9 @@ struct Library {
 
 const std::vector<Library>& libraries() {
   static const std::vector<Library> all = {
-      {"fmt", std::regex("fmt/.*"), {"core", "cuda", "layers", "optim", "data", "interop", "train", "tests"}},
+      {"fmt",
+       std::regex("fmt/.*"),
+       {"core", "cuda", "layers", "optim", "data", "interop", "train", "tests", "examples/bench"}},
       {"oneDNN", std::regex("oneapi/.*|dnnl.*"), {"core/cpu"}},
       {"OpenMP", std::regex("omp\\.h"), {"core/cpu", "tests"}},
       {"x86 intrinsics", std::regex("(immintrin|x86intrin|cpuid)\\.h"), {"core/cpu"}},
@@ -45,7 +47,7 @@ const std::vector<Library>& libraries() {
       {"the operating system",
        std::regex("(sys|linux)/.*|unistd\\.h|fcntl\\.h|dirent\\.h|poll\\.h|pthread\\.h|spawn\\.h|sched\\.h|"
                   "signal\\.h|termios\\.h|pwd\\.h|execinfo\\.h|dlfcn\\.h"),
-       {"core", "cuda", "data", "interop", "train", "tests"}},
+       {"core", "cuda", "data", "interop", "train", "tests", "examples/bench"}},
   };
   return all;
 }
