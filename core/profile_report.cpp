@@ -56,11 +56,15 @@ std::string table_of(const char* title, const std::vector<ProfileRow>& rows, dou
   for (const ProfileRow& row : rows) all.forward += row.forward, all.backward += row.backward;
   const double whole = all.total().seconds;
 
-  std::vector<std::vector<std::string>> table{
-      {title, "calls", "ms", "share", "GFLOP/s", "GB/s", "calls", "ms", "share", "GFLOP/s", "GB/s"}};
-  const auto line_of = [&](const ProfileRow& row) {
-    std::vector<std::string> line{row.name.empty() ? "(no layer)" : row.name};
-    for (const ProfileTotal& t : {row.forward, row.backward}) {
+  std::vector<ProfileTotal ProfileRow::*> passes{&ProfileRow::forward};
+  if (all.backward.calls > 0) passes.push_back(&ProfileRow::backward);
+  const std::vector<std::string> columns{"calls", "ms", "share", "GFLOP/s", "GB/s"};
+  std::vector<std::vector<std::string>> table{{title}};
+  for (size_t i = 0; i < passes.size(); ++i) table[0].insert(table[0].end(), columns.begin(), columns.end());
+  const auto add = [&](const ProfileRow& row) {
+    std::vector<std::string>& line = table.emplace_back(1, row.name.empty() ? "(no layer)" : row.name);
+    for (const auto pass : passes) {
+      const ProfileTotal& t = row.*pass;
       const bool ran = t.calls > 0;
       line.push_back(number(static_cast<double>(t.calls) / each, t.calls % steps == 0 ? 0 : 1, ran));
       line.push_back(number(t.seconds / each * 1e3, 3, ran));
@@ -68,23 +72,23 @@ std::string table_of(const char* title, const std::vector<ProfileRow>& rows, dou
       line.push_back(number(t.flops_per_second() / 1e9, 1, t.flops > 0));
       line.push_back(number(t.bytes_per_second() / 1e9, 1, t.bytes > 0));
     }
-    return line;
   };
-  for (const ProfileRow& row : rows) table.push_back(line_of(row));
-  table.push_back(line_of(all));
+  for (const ProfileRow& row : rows) add(row);
+  add(all);
 
-  std::vector<size_t> widths(table.front().size());
+  std::vector<size_t> widths(table[0].size());
   for (const auto& cells : table)
     for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
-  const auto span_of = [&](size_t first) {
-    size_t width = 8;
-    for (size_t i = first; i < first + 5; ++i) width += widths[i];
-    return width;
-  };
-  size_t length = widths[0] + 4 + span_of(1) + span_of(6);
+  std::string text(widths[0], ' ');
+  size_t length = widths[0];
+  for (size_t i = 0; i < passes.size(); ++i) {
+    size_t width = 2 * columns.size();
+    for (size_t j = 0; j < columns.size(); ++j) width += widths[1 + i * columns.size() + j];
+    text += fmt::format("{:>{}}", i == 0 ? "forward" : "backward", width);
+    length += width;
+  }
   const std::string rule = std::string(length, '-') + "\n";
-  std::string text =
-      fmt::format("{:{}}  {:^{}}  {:^{}}\n", "", widths[0], "forward", span_of(1), "backward", span_of(6));
+  text += "\n";
   for (size_t i = 0; i < table.size(); ++i) {
     if (i == 1 || i + 1 == table.size()) text += rule;
     std::string line = fmt::format("{:<{}}", table[i][0], widths[0]);

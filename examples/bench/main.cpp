@@ -4,6 +4,7 @@
 //   bench                                  every workload on every device that there is
 //   bench --devices cpu --workloads lenet5,resnet18 --phases train --threads 2
 //   bench --batch 1,8,32 --json scaling.jsonl --report scaling.html
+//   bench --profile --workloads resnet18 --phases train --trace step.json     where the time goes
 //   bench --from cpu-dnn.jsonl --peer cpu-torch.jsonl --report report.html      measures nothing
 //
 // A step is a whole optimisation step (train) or a forward pass (infer) on a batch that already lies on the device.
@@ -18,6 +19,7 @@
 #include "examples/bench/child.h"
 #include "examples/bench/machine.h"
 #include "examples/bench/measure.h"
+#include "examples/bench/profile.h"
 #include "examples/bench/report.h"
 #include "examples/bench/rows.h"
 #include "examples/bench/table.h"
@@ -34,9 +36,10 @@ struct Settings {
   std::vector<int64_t> batches{0};
   int threads = 0;
   double seconds = 3;
-  std::string json_file, report_file;
+  std::string json_file, report_file, trace_file;
   bool alone = false;  // this process measures the one case by itself
   bool machine = false;
+  bool profile = false;
 };
 
 Names known_workloads() {
@@ -178,6 +181,15 @@ class Bench {
   bool failed_ = false;
 };
 
+void profile_all(const Settings& set) {
+  if (set.threads != 0) throw ArgumentError("--profile takes its threads from OMP_NUM_THREADS, expected no --threads");
+  const std::vector<Case> cases = cases_of(set);
+  if (!set.trace_file.empty() && cases.size() != 1)
+    throw ArgumentError("--trace is one file and there are " + std::to_string(cases.size()) +
+                        " cases, expected one workload, phase and device");
+  for (const Case& c : cases) std::cout << profile(c, set.trace_file) << std::endl;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -203,7 +215,13 @@ int main(int argc, char** argv) try {
   app.add_flag("--alone", set.alone,
                "Measure in this process, its peak memory included; for one case, and for profilers");
   app.add_flag("--machine", set.machine, "Only measure what the device does at best")->group("");
+  app.add_flag("--profile", set.profile, "Where the time goes, by layer and operation, instead of JSON lines");
+  app.add_option("--trace", set.trace_file, "A file for Chrome's trace of the one case that is profiled");
   CLI11_PARSE(app, argc, argv);
+  if (set.profile || !set.trace_file.empty()) {
+    profile_all(set);
+    return 0;
+  }
   if (set.machine) {
     std::cout << to_json(measure_machine(Device(set.devices.at(0)))) << std::endl;
     return 0;

@@ -296,6 +296,13 @@ TEST(Profiler, Tables) {
   for (const char* const column : {"forward", "backward", "calls", "ms", "share", "GFLOP/s", "GB/s"})
     EXPECT_THAT(layers, HasSubstr(column));
   EXPECT_THAT(profiler.layer_table(3), HasSubstr("  1.3  ")) << "four calls in three steps";
+  {
+    const NoGrad no_grad;
+    profiler.clear();
+    const auto running = profiler.start();
+    relu(x);
+  }
+  EXPECT_THAT(profiler.layer_table(), Not(HasSubstr("backward"))) << "nothing ran there";
   EXPECT_THAT(Profiler().layer_table(), HasSubstr("operations took 0.000 ms of 0.000 ms"));
 }
 
