@@ -8,6 +8,29 @@
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
+// A vector register, for the loops that the compiler does not find the registers for.
+#if defined(__AVX__)
+inline constexpr int64_t vector_lanes = 8;
+#else
+inline constexpr int64_t vector_lanes = 4;
+#endif
+using Vector = float __attribute__((vector_size(vector_lanes * sizeof(float))));
+using LooseVector = float __attribute__((vector_size(vector_lanes * sizeof(float)), aligned(4), may_alias));
+using VectorMask = int32_t __attribute__((vector_size(vector_lanes * sizeof(float))));
+
+[[gnu::always_inline]] inline Vector load_vector(const float* p) { return *reinterpret_cast<const LooseVector*>(p); }
+[[gnu::always_inline]] inline void store_vector(float* p, const Vector& value) {
+  *reinterpret_cast<LooseVector*>(p) = value;
+}
+
+[[gnu::always_inline]] inline int64_t thread_count() {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
 struct Channels {
   int64_t images, blocks, pixels, width;
 

@@ -1,7 +1,8 @@
-// Fills the slots of normalisation, pooling, interpolation and dropout with the kernels of the variant that is being compiled. They
-// are compiled apart from the others, to build in parallel.
+// Fills the slots of convolution, normalisation, pooling, interpolation and dropout with the kernels of the variant
+// that is being compiled. They are compiled apart from the others, to build in parallel.
 #pragma once
 
+#include "core/cpu/simd/conv.h"
 #include "core/cpu/simd/dropout.h"
 #include "core/cpu/simd/interpolate.h"
 #include "core/cpu/simd/norm.h"
@@ -10,6 +11,7 @@
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 void install_layers() {
+  install_conv();
   install_dropout();
   install_interpolate();
   install_norm();

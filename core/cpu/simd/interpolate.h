@@ -88,14 +88,6 @@ inline void interpolate_forward(const kernel::InterpolateProblem& p, const Tenso
   });
 }
 
-[[gnu::always_inline]] inline int64_t thread_count() {
-#ifdef _OPENMP
-  return omp_get_max_threads();
-#else
-  return 1;
-#endif
-}
-
 [[gnu::always_inline]] inline int64_t thread_number() {
 #ifdef _OPENMP
   return omp_get_thread_num();

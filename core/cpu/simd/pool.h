@@ -48,40 +48,97 @@ struct Window {
   int64_t r_begin, r_end, s_begin, s_end;
 };
 
-template <class T, class Winner, class Fixed>
-void max_pool_row(Fixed, const kernel::PoolProblem& p, const T* x, T* out, Winner* winners, const Plane& plane,
-                  int64_t row) {
-  using C = Compute<T>;
-  const int64_t lanes = Fixed::of(plane.lanes);
+// Calls body(lanes type, window, pixel of the output) along an output row. Where all channels fit into one tile but not
+// into a fixed number of lanes, the lanes are rounded up for the windows whose vectors end within the plane, and in the
+// output within the row: what lanes beyond the channels write is written over by the next windows.
+template <class Fixed, class Body>
+[[gnu::always_inline]] inline void for_windows(Fixed fixed, const kernel::PoolProblem& p, const Planes& planes,
+                                               const Plane& plane, int64_t row, const Body& body) {
   for (int64_t column = 0; column < p.output[3]; ++column) {
     const Window window(p, row, column);
-    C best[most_lanes];
-    int32_t winner[most_lanes];
-    const int64_t first = window.r_begin * p.kernel.w + window.s_begin;
-    const T* const corner = x + plane.input + (window.top * p.input[3] + window.left) * plane.width;
-    for (int64_t j = 0; j < lanes; ++j) {
-      best[j] = load(corner, (window.r_begin * p.input[3] + window.s_begin) * plane.width + j);
-      winner[j] = static_cast<int32_t>(first);
-    }
-    for (int64_t r = window.r_begin; r < window.r_end; ++r) {
-      for (int64_t s = window.s_begin; s < window.s_end; ++s) {
-        const T* const from = corner + (r * p.input[3] + s) * plane.width;
-        const int32_t position = static_cast<int32_t>(r * p.kernel.w + s);
-#pragma omp simd
-        for (int64_t j = 0; j < lanes; ++j) {
-          const C value = load(from, j);
-          // Larger, or the first NaN.
-          const bool wins = (value > best[j]) | ((value != value) & (best[j] == best[j]));
-          best[j] = wins ? value : best[j];
-          winner[j] = wins ? position : winner[j];
-        }
+    const int64_t pixel = row * p.output[3] + column;
+    if constexpr (Fixed::of(0) == 0) {
+      const int64_t lanes = plane.lanes <= 8 ? 8 : 16, beyond = ceil_div(lanes, plane.lanes) - 1;
+      const int64_t last = (window.top + window.r_end - 1) * p.input[3] + window.left + window.s_end - 1;
+      if (planes.tiles == 1 && last + beyond < planes.input_pixels && column + beyond < p.output[3]) {
+        lanes == 8 ? body(Lanes<8>{}, window, pixel) : body(Lanes<16>{}, window, pixel);
+        continue;
       }
     }
-    const int64_t to = plane.output + (row * p.output[3] + column) * plane.width;
-    for (int64_t j = 0; j < lanes; ++j) store(out, to + j, best[j]);
-    if (winners == nullptr) continue;
-    for (int64_t j = 0; j < lanes; ++j) winners[to + j] = static_cast<Winner>(winner[j]);
+    body(fixed, window, pixel);
   }
+}
+
+// The largest elements of a window and their positions in it, for one vector of channels.
+struct Largest {
+  Vector best;
+  VectorMask winner;
+};
+
+[[gnu::always_inline]] inline Largest largest_of(const kernel::PoolProblem& p, const float* corner, int64_t width,
+                                                 const Window& window) {
+  const VectorMask none = {};
+  Largest result{load_vector(corner + (window.r_begin * p.input[3] + window.s_begin) * width),
+                 none + static_cast<int32_t>(window.r_begin * p.kernel.w + window.s_begin)};
+  for (int64_t r = window.r_begin; r < window.r_end; ++r) {
+    for (int64_t s = window.s_begin; s < window.s_end; ++s) {
+      const Vector value = load_vector(corner + (r * p.input[3] + s) * width), best = result.best;
+      // Larger, or the first NaN.
+      const VectorMask wins = (value > best) | ((value != value) & (best == best));
+      result.best = wins ? value : best;
+      result.winner = wins ? none + static_cast<int32_t>(r * p.kernel.w + s) : result.winner;
+    }
+  }
+  return result;
+}
+
+template <class Winner>
+[[gnu::always_inline]] inline void store_winners(Winner* to, const VectorMask& winner) {
+  using Positions [[gnu::vector_size(vector_lanes * sizeof(Winner))]] = Winner;
+  const Positions positions = __builtin_convertvector(winner, Positions);
+  __builtin_memcpy(to, &positions, sizeof positions);
+}
+
+template <class T, class Winner, class Fixed>
+[[gnu::always_inline]] inline void max_pool_window(Fixed, const kernel::PoolProblem& p, const T* x, T* out,
+                                                   Winner* winners, const Plane& plane, const Window& window,
+                                                   int64_t pixel) {
+  using C = Compute<T>;
+  const int64_t lanes = Fixed::of(plane.lanes);
+  C best[most_lanes];
+  int32_t winner[most_lanes];
+  const int64_t first = window.r_begin * p.kernel.w + window.s_begin;
+  const T* const corner = x + plane.input + (window.top * p.input[3] + window.left) * plane.width;
+  const int64_t to = plane.output + pixel * plane.width;
+  if constexpr (std::is_same_v<T, float> && Fixed::of(0) >= vector_lanes) {
+    for (int64_t lane = 0; lane < lanes; lane += vector_lanes) {
+      const Largest largest = largest_of(p, corner + lane, plane.width, window);
+      store_vector(out + to + lane, largest.best);
+      if (winners != nullptr) store_winners(winners + to + lane, largest.winner);
+    }
+    return;
+  }
+  for (int64_t j = 0; j < lanes; ++j) {
+    best[j] = load(corner, (window.r_begin * p.input[3] + window.s_begin) * plane.width + j);
+    winner[j] = static_cast<int32_t>(first);
+  }
+  for (int64_t r = window.r_begin; r < window.r_end; ++r) {
+    for (int64_t s = window.s_begin; s < window.s_end; ++s) {
+      const T* const from = corner + (r * p.input[3] + s) * plane.width;
+      const int32_t position = static_cast<int32_t>(r * p.kernel.w + s);
+#pragma omp simd
+      for (int64_t j = 0; j < lanes; ++j) {
+        const C value = load(from, j);
+        // Larger, or the first NaN.
+        const bool wins = (value > best[j]) | ((value != value) & (best[j] == best[j]));
+        best[j] = wins ? value : best[j];
+        winner[j] = wins ? position : winner[j];
+      }
+    }
+  }
+  for (int64_t j = 0; j < lanes; ++j) store(out, to + j, best[j]);
+  if (winners == nullptr) return;
+  for (int64_t j = 0; j < lanes; ++j) winners[to + j] = static_cast<Winner>(winner[j]);
 }
 
 // Calls body(lanes type, plane, output row) for every row of every plane, in parallel.
@@ -108,7 +165,10 @@ template <class T, class Body>
       const Plane plane = planes[i];
       with_lanes(plane.lanes, [&](auto fixed) {
         const int64_t lanes = fixed.of(plane.lanes);
-        for (int64_t pixel = 0; pixel < planes.input_pixels && !accumulate; ++pixel) {
+        if (lanes == plane.width && !accumulate) {
+          for (int64_t j = 0; j < planes.input_pixels * lanes; ++j) grad_input[plane.input + j] = T(0);
+        }
+        for (int64_t pixel = 0; pixel < planes.input_pixels && lanes != plane.width && !accumulate; ++pixel) {
           for (int64_t j = 0; j < lanes; ++j) grad_input[plane.input + pixel * plane.width + j] = T(0);
         }
         for (int64_t row = 0; row < p.output[2]; ++row) body(fixed, plane, row);
@@ -132,7 +192,9 @@ inline void max_pool2d_forward(const kernel::PoolProblem& p, const Tensor& x, co
       const T* const from = pointer<T>(x);
       T* const to = pointer<T>(out);
       for_output_rows(p, planes, [&](auto fixed, const Plane& plane, int64_t row) {
-        max_pool_row(fixed, p, from, to, positions, plane, row);
+        for_windows(fixed, p, planes, plane, row, [&](auto lanes, const Window& window, int64_t pixel) {
+          max_pool_window(lanes, p, from, to, positions, plane, window, pixel);
+        });
       });
     };
     if (winners.defined()) return visit_winners(winners, run);
@@ -140,29 +202,45 @@ inline void max_pool2d_forward(const kernel::PoolProblem& p, const Tensor& x, co
   });
 }
 
-// The gradient goes to the winner: every tap of the window takes it where the positions agree.
+// The gradient goes to the winner: every tap of the window takes it where the positions agree. Lanes beyond the
+// channels add nothing.
 template <class T, class Winner, class Fixed>
-void max_pool_backward_row(Fixed, const kernel::PoolProblem& p, const T* grad, const Winner* winners, T* grad_input,
-                           const Plane& plane, int64_t row) {
-  const int64_t lanes = Fixed::of(plane.lanes);
-  for (int64_t column = 0; column < p.output[3]; ++column) {
-    const Window window(p, row, column);
-    const int64_t from = plane.output + (row * p.output[3] + column) * plane.width;
-    T* const corner = grad_input + plane.input + (window.top * p.input[3] + window.left) * plane.width;
-    if constexpr (Fixed::of(0) == 1) {
-      const int64_t winner = winners[from];
-      corner[(winner / p.kernel.w * p.input[3] + winner % p.kernel.w) * plane.width] += grad[from];
-      continue;
-    }
-    int32_t winner[most_lanes];
-    for (int64_t j = 0; j < lanes; ++j) winner[j] = winners[from + j];
-    for (int64_t r = window.r_begin; r < window.r_end; ++r) {
-      for (int64_t s = window.s_begin; s < window.s_end; ++s) {
-        T* const to = corner + (r * p.input[3] + s) * plane.width;
-        const int32_t position = static_cast<int32_t>(r * p.kernel.w + s);
-#pragma omp simd
-        for (int64_t j = 0; j < lanes; ++j) to[j] += winner[j] == position ? grad[from + j] : T(0);
+[[gnu::always_inline]] inline void max_pool_backward_window(Fixed, const kernel::PoolProblem& p, const T* grad,
+                                                            const Winner* winners, T* grad_input, const Plane& plane,
+                                                            const Window& window, int64_t pixel) {
+  const int64_t lanes = Fixed::of(plane.lanes), channels = plane.lanes;
+  const int64_t from = plane.output + pixel * plane.width;
+  T* const corner = grad_input + plane.input + (window.top * p.input[3] + window.left) * plane.width;
+  if constexpr (Fixed::of(0) == 1) {
+    const int64_t winner = winners[from];
+    corner[(winner / p.kernel.w * p.input[3] + winner % p.kernel.w) * plane.width] += grad[from];
+    return;
+  }
+  if constexpr (std::is_same_v<T, float> && Fixed::of(0) >= vector_lanes) {
+    for (int64_t lane = 0; lane < lanes; lane += vector_lanes) {
+      VectorMask winner, position = {};
+      for (int64_t j = 0; j < vector_lanes; ++j)
+        winner[j] = lane + j < channels ? static_cast<int32_t>(winners[from + lane + j]) : -1;
+      const Vector gradient = load_vector(grad + from + lane);
+      for (int64_t r = window.r_begin; r < window.r_end; ++r) {
+        for (int64_t s = window.s_begin; s < window.s_end; ++s) {
+          float* const to = corner + (r * p.input[3] + s) * plane.width + lane;
+          position = VectorMask{} + static_cast<int32_t>(r * p.kernel.w + s);
+          const Vector zero = {};
+          store_vector(to, load_vector(to) + (winner == position ? gradient : zero));
+        }
       }
+    }
+    return;
+  }
+  int32_t winner[most_lanes];
+  for (int64_t j = 0; j < lanes; ++j) winner[j] = j < channels ? static_cast<int32_t>(winners[from + j]) : -1;
+  for (int64_t r = window.r_begin; r < window.r_end; ++r) {
+    for (int64_t s = window.s_begin; s < window.s_end; ++s) {
+      T* const to = corner + (r * p.input[3] + s) * plane.width;
+      const int32_t position = static_cast<int32_t>(r * p.kernel.w + s);
+#pragma omp simd
+      for (int64_t j = 0; j < lanes; ++j) to[j] += winner[j] == position ? grad[from + j] : T(0);
     }
   }
 }
@@ -177,7 +255,9 @@ inline void max_pool2d_backward(const kernel::PoolProblem& p, const Tensor& grad
       const T* const from = pointer<T>(grad_output);
       T* const to = pointer<T>(grad_input);
       for_planes(p, planes, to, accumulate, [&](auto fixed, const Plane& plane, int64_t row) {
-        max_pool_backward_row(fixed, p, from, positions, to, plane, row);
+        for_windows(fixed, p, planes, plane, row, [&](auto lanes, const Window& window, int64_t pixel) {
+          max_pool_backward_window(lanes, p, from, positions, to, plane, window, pixel);
+        });
       });
     });
   });
