@@ -61,6 +61,8 @@ std::string series_name(const Row& row) {
   return device_name(row) + ", " + (row.framework == "pytorch" ? "PyTorch" : row.framework);
 }
 
+std::pair<std::string, bool> bar_order(const Row& row) { return {row.device, row.framework != "libdnn"}; }
+
 std::string tip_of(const Row& r) {
   return fmt::format("{} {}, {}, {} {}, batch {}: {} samples/s, {} ms a step", r.workload, r.phase, series_name(r),
                      r.dtype, r.mode, r.batch, rounded(r.samples_per_s), rounded(r.median_ms));
@@ -119,24 +121,26 @@ std::string throughput_chart(const Results& results) {
   // Groups in the order of the rows, in each the bars in the order of their colours.
   std::vector<std::pair<std::string, std::vector<Row>>> groups;
   double low = all.front().samples_per_s, high = low;
-  std::map<std::string, std::string> series;
+  std::map<std::pair<std::string, bool>, std::pair<std::string, std::string>> series;  // in the order of the bars
   for (const Row& row : all) {
     const std::string name = row.workload + " " + row.phase;
     auto group = std::ranges::find_if(groups, [&](const auto& g) { return g.first == name; });
     if (group == groups.end()) group = groups.insert(groups.end(), {name, {}});
     group->second.push_back(row);
     low = std::min(low, row.samples_per_s), high = std::max(high, row.samples_per_s);
-    series[color_of(row)] = series_name(row);
+    series[bar_order(row)] = {color_of(row), series_name(row)};
   }
   constexpr double bar = 13, gap = 10, left = 160, right = 120, top = 40;
   double height = top + 40;
   for (auto& [name, rows] : groups) {
-    std::ranges::stable_sort(rows, {}, [](const Row& row) { return std::pair(row.device, row.framework != "libdnn"); });
+    std::ranges::stable_sort(rows, {}, bar_order);
     height += bar * static_cast<double>(rows.size()) + gap;
   }
   const LogAxis axis{below(low * 0.8), above(high), left, page - right};
   Svg svg(page, height, "Samples a second of each workload");
-  legend(svg, left, 16, {series.begin(), series.end()});
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const auto& [order, entry] : series) entries.push_back(entry);
+  legend(svg, left, 16, entries);
   const double bottom = height - 34;
   for (const double tick : axis.ticks()) {
     svg.line(axis.at(tick), top - 6, axis.at(tick), bottom, "grid");
@@ -248,20 +252,23 @@ class Labels {
 
 }  // namespace
 
-std::string roofline_chart(const std::vector<Row>& measured) {
+namespace {
+
+// The roofline of one device.
+std::string roofline_of(const std::string& device, const std::vector<Row>& measured) {
   std::vector<Row> rows;
   for (const Row& row : fastest(measured))
-    if (row.flops.value_or(0) > 0 && row.layer_bytes.value_or(0) > 0) rows.push_back(row);
+    if (row.device == device && row.flops.value_or(0) > 0 && row.layer_bytes.value_or(0) > 0) rows.push_back(row);
   struct Roof {
     double flops_per_s = 0, bytes_per_s = 0;
     void include(double flops, double bytes) {
       flops_per_s = std::max(flops_per_s, flops), bytes_per_s = std::max(bytes_per_s, bytes);
     }
   };
-  std::map<std::pair<std::string, std::string>, Roof> roofs;  // by device and dtype
+  std::map<std::string, Roof> roofs;  // by dtype
   for (const Row& row : rows)
     if (row.peak_flops_per_s && row.peak_bytes_per_s)
-      roofs[{row.device, row.dtype}].include(*row.peak_flops_per_s, *row.peak_bytes_per_s);
+      roofs[row.dtype].include(*row.peak_flops_per_s, *row.peak_bytes_per_s);
   if (rows.empty() || roofs.empty()) return "";
 
   double left = INFINITY, right = 0, low = INFINITY, high = 0;
@@ -274,9 +281,9 @@ std::string roofline_chart(const std::vector<Row>& measured) {
     const double ridge = roof.flops_per_s / roof.bytes_per_s;
     left = std::min(left, ridge / 4), right = std::max(right, ridge * 4), high = std::max(high, roof.flops_per_s);
   }
-  constexpr double height = 520, top = 30, bottom = height - 46;
+  constexpr double height = 440, top = 30, bottom = height - 46;
   const LogAxis x{left / 1.5, right * 1.7, 80, page - 30}, y{low / 2, high * 1.8, bottom, top};
-  Svg svg(page, height, "Roofline");
+  Svg svg(page, height, "Roofline of the " + device_name(rows.front()));
   for (const double tick : x.ticks()) {
     svg.line(x.at(tick), top, x.at(tick), bottom, "grid");
     svg.text(x.at(tick), bottom + 16, tick_text(tick), "small soft", "middle");
@@ -287,7 +294,8 @@ std::string roofline_chart(const std::vector<Row>& measured) {
   }
   svg.text(page - 30, height - 6, "operations for each byte of the layers' traffic", "small soft", "end");
   svg.text(10, 14, "FLOP/s", "small soft");
-  legend(svg, 120, 14, {{"dot-train ours", "train"}, {"dot-infer ours", "infer"}});
+  legend(svg, 120, 14,
+         {{"dot-train " + color_of(rows.front()), "train"}, {"dot-infer " + color_of(rows.front()), "infer"}});
   Labels labels(svg);
   for (const auto& [key, roof] : roofs) {
     const double ridge = roof.flops_per_s / roof.bytes_per_s;
@@ -296,7 +304,7 @@ std::string roofline_chart(const std::vector<Row>& measured) {
               {x.at(ridge), y.at(roof.flops_per_s)},
               {x.to, y.at(roof.flops_per_s)}},
              "roof");
-    const std::string name = fmt::format("{} {}: {}FLOP/s, {}B/s", key.first == "cpu" ? "CPU" : "GPU", key.second,
+    const std::string name = fmt::format("{} {}: {}FLOP/s, {}B/s", device_name(rows.front()), key,
                                          scaled(roof.flops_per_s), scaled(roof.bytes_per_s));
     svg.text(x.to - 4, y.at(roof.flops_per_s) - 7, name, "small", "end");
     labels.keep_off(x.to - width_of(name), y.at(roof.flops_per_s) - 18, x.to, y.at(roof.flops_per_s) + 2);
@@ -313,6 +321,12 @@ std::string roofline_chart(const std::vector<Row>& measured) {
     labels.place(px, py, row.workload);
   }
   return svg.str();
+}
+
+}  // namespace
+
+std::string roofline_charts(const std::vector<Row>& rows) {
+  return roofline_of("cpu", rows) + roofline_of("cuda", rows);
 }
 
 std::string scaling_charts(const Results& results) {

@@ -22,7 +22,8 @@ std::vector<Pair> pairs(const Results& results);
 std::string throughput_chart(const Results& results);
 // How many times as fast as the peer: bars around 1.
 std::string ratio_chart(const std::vector<Pair>& pairs);
-// Operations a second over operations a byte, under the roof that the device was measured to have.
-std::string roofline_chart(const std::vector<Row>& rows);
+// Operations a second over operations a byte, under the roof that the device was measured to have; a picture for each
+// device.
+std::string roofline_charts(const std::vector<Row>& rows);
 // Samples a second over the batch, a panel for each workload and device of which several batches were measured.
 std::string scaling_charts(const Results& results);

@@ -37,7 +37,9 @@ struct Settings {
   int threads = 0;
   double seconds = 3;
   std::string json_file, report_file, trace_file;
-  bool alone = false;  // this process measures the one case by itself
+  bool alone = false;  // this process measures by itself
+  bool peaks = true;   // whether what the devices do at best is measured too
+  bool mark = false;
   bool machine = false;
   bool profile = false;
 };
@@ -66,7 +68,7 @@ std::vector<Case> cases_of(const Settings& set) {
         for (const std::string& precision : chosen)
           for (const std::string& mode : set.modes)
             for (const int64_t batch : set.batches) {
-              cases.push_back({work, phase == "train", device, precision, mode, batch, set.seconds});
+              cases.push_back({work, phase == "train", device, precision, mode, batch, set.seconds, set.mark});
               check(cases.back());
             }
   }
@@ -133,7 +135,7 @@ class Bench {
  private:
   void measure_all() {
     const std::vector<Case> cases = cases_of(set_);
-    for (const std::string& name : set_.devices) {
+    for (const std::string& name : set_.peaks ? set_.devices : Names{}) {
       const auto answer =
           ask_child({"--machine", "--devices", name}, set_.threads, "what " + name + " does at best was not measured");
       failed_ = failed_ || !answer;
@@ -212,12 +214,16 @@ int main(int argc, char** argv) try {
   app.add_option("--report", set.report_file, "A file for the report, a page of HTML");
   app.add_option("--peer", set.peers, "Files of JSON lines of another framework, for the report");
   app.add_option("--from", set.from, "Files of JSON lines to report on, instead of measuring");
-  app.add_flag("--alone", set.alone,
-               "Measure in this process, its peak memory included; for one case, and for profilers");
+  CLI::Option* const alone = app.add_flag(
+      "--alone", set.alone, "Measure in this process, its peak memory included; for one case, and for profilers");
+  bool no_peaks = false;
+  app.add_flag("--no-peaks", no_peaks, "Leave out what the devices do at best, which takes seconds");
+  app.add_flag("--mark-step", set.mark, "One more step, marked for ncu --profile-from-start off")->needs(alone);
   app.add_flag("--machine", set.machine, "Only measure what the device does at best")->group("");
   app.add_flag("--profile", set.profile, "Where the time goes, by layer and operation, instead of JSON lines");
   app.add_option("--trace", set.trace_file, "A file for Chrome's trace of the one case that is profiled");
   CLI11_PARSE(app, argc, argv);
+  set.peaks = !no_peaks;
   if (set.profile || !set.trace_file.empty()) {
     profile_all(set);
     return 0;

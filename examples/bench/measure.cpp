@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "examples/bench/cost.h"
+#include "examples/bench/mark.h"
 
 using namespace dnn;
 
@@ -76,59 +77,75 @@ Times time_steps(const std::function<void()>& step, Device device, double second
   return {middle, times.front(), times[(times.size() * 9 - 1) / 10], times.back()};
 }
 
-Row measure(const Case& what) {
+Step::Step(const Case& what) : train_(what.train) {
   check(what);
   const Workload& work = workload(what.workload);
-  const Device device = what.device;
-  const int64_t batch = what.batch == 0 ? work.batch(device) : what.batch;
-  if (device.is_cuda()) use_precision(what.precision);
-
+  const int64_t batch = what.batch == 0 ? work.batch(what.device) : what.batch;
+  if (what.device.is_cuda()) use_precision(what.precision);
   manual_seed(0);
-  const int64_t before = resident("VmRSS");
-  const std::unique_ptr<Layer> net = work.network();
-  net->to(device);
-  const Tensor x = randn(work.sample.with(0, batch), {.device = device});
-  const Tensor y = randint(0, work.classes, {batch}, {.dtype = DType::int64, .device = device});
-  Times times{};
-  std::optional<double> loss;
-  if (what.train) {
-    const std::shared_ptr<Optimizer> optimizer = work.optimizer(net->parameters());
-    Tensor last;
-    times = time_steps(
-        [&] {
-          net->zero_grad();
-          const Tensor loss = cross_entropy((*net)(x), y);
-          loss.backward();
-          optimizer->step();
-          last = loss.detach();
-        },
-        device, what.seconds);
-    loss = last.item();
-    if (!std::isfinite(*loss)) throw Error("the loss is " + std::to_string(*loss) + ", expected a finite number");
-  } else {
+  net_ = work.network();
+  net_->to(what.device);
+  net_->train(train_);
+  x_ = randn(work.sample.with(0, batch), {.device = what.device});
+  labels_ = randint(0, work.classes, {batch}, {.dtype = DType::int64, .device = what.device});
+  if (train_) optimizer_ = work.optimizer(net_->parameters());
+}
+
+void Step::operator()() {
+  if (!train_) {
     const NoGrad no_grad;
-    net->eval();
-    times = time_steps([&] { (*net)(x); }, device, what.seconds);
+    (*net_)(x_);
+    return;
   }
+  net_->zero_grad();
+  Tensor loss;
+  {
+    const Tensor y = (*net_)(x_);
+    const ProfileRange range("loss");
+    loss = cross_entropy(y, labels_);
+  }
+  loss.backward();
+  loss_ = loss.detach();
+  const ProfileRange range("optimizer");
+  optimizer_->step();
+}
+
+std::optional<double> Step::loss() const {
+  if (!train_) return std::nullopt;
+  const double loss = loss_.item();
+  if (!std::isfinite(loss)) throw Error("the loss is " + std::to_string(loss) + ", expected a finite number");
+  return loss;
+}
+
+Row measure(const Case& what) {
+  const int64_t before = resident("VmRSS");
+  Step step(what);
+  const Device device = what.device;
+  const Times times = time_steps([&] { step(); }, device, what.seconds);
   Row row{.framework = "libdnn",
           .device = device.is_cpu() ? "cpu" : "cuda",
           .workload = what.workload,
           .phase = what.train ? "train" : "infer",
           .dtype = what.precision,
           .mode = what.mode,
-          .batch = batch,
+          .batch = step.batch(),
           .median_ms = times.median,
           .min_ms = times.min,
-          .samples_per_s = static_cast<double>(batch) / times.median * 1e3,
+          .samples_per_s = static_cast<double>(step.batch()) / times.median * 1e3,
           .p90_ms = times.p90,
           .max_ms = times.max,
-          .loss = loss};
+          .loss = step.loss()};
   row.peak_bytes = device.is_cpu() ? resident("VmHWM") - before : memory_stats(device).peak;
+  if (what.mark) {
+    const Mark mark;
+    step();
+    synchronize(device);
+  }
   const SystemReport report = system_report();
   row.version = report.version;
   if (device.is_cpu()) row.threads = report.cpu.threads;
-  net->to(Device::cpu());
-  const Cost cost = cost_of(*net, work, what.train, batch);
+  step.net().to(Device::cpu());
+  const Cost cost = cost_of(step.net(), workload(what.workload), what.train, step.batch());
   row.flops = cost.flops, row.layer_bytes = cost.layer_bytes;
   return row;
 }

@@ -11,12 +11,32 @@ struct Case {
   std::string precision = "fp32", mode = "eager";
   int64_t batch = 0;   // 0: the workload's own
   double seconds = 3;  // about how long to time
+  bool mark = false;   // whether one more step is marked for a profiler of NVIDIA's
 };
 
 // Throws ArgumentError for what cannot be measured: no such workload, precision or mode, a number out of range.
 void check(const Case& what);
 
-// Throws what `check` and the network throw, and dnn::Error for a loss that is not finite.
+// One step of a case, ready to run: network and batch on the device, the optimizer for training.
+class Step {
+ public:
+  // Throws what `check` and the network throw.
+  explicit Step(const Case& what);
+  void operator()();
+
+  dnn::Layer& net() { return *net_; }
+  int64_t batch() const { return x_.size(0); }
+  // Of the last step of training; none at inference. Throws dnn::Error when it is not finite.
+  std::optional<double> loss() const;
+
+ private:
+  bool train_;
+  std::unique_ptr<dnn::Layer> net_;
+  std::shared_ptr<dnn::Optimizer> optimizer_;
+  dnn::Tensor x_, labels_, loss_;
+};
+
+// Throws what `Step` throws, and dnn::Error for a loss that is not finite.
 Row measure(const Case& what);
 
 // The precisions of a device, the one first that is measured when none is asked for.

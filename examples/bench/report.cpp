@@ -33,7 +33,8 @@ polyline.ours, .ours { stroke: var(--ours); } polyline.peer, .peer { stroke: var
 polyline.ours-gpu, .ours-gpu { stroke: var(--ours-gpu); } polyline.peer-gpu, .peer-gpu { stroke: var(--peer-gpu); }
 rect { stroke: none !important; } polyline { fill: none; stroke-width: 2; } .line-infer { stroke-dasharray: 6 4; }
 circle.dot-infer { fill: var(--card); stroke-width: 2; }
-rect.dot-infer { fill: var(--card); stroke: var(--ours) !important; stroke-width: 2; }
+rect.dot-infer { fill: var(--card); stroke-width: 2; }
+rect.dot-infer.ours { stroke: var(--ours) !important; } rect.dot-infer.ours-gpu { stroke: var(--ours-gpu) !important; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 7px; text-align: right; white-space: nowrap; } th { color: var(--soft); font-weight: 600; }
 th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; } tbody tr:nth-child(even) { background: color-mix(in srgb, var(--grid) 35%, transparent); }
@@ -96,7 +97,7 @@ std::string report(const Report& contents) {
               "A layer's traffic is its input, its output and its parameters, once each; in training also what the "
               "backward pass and the optimizer read and write. A point above the slope runs from caches, or fuses "
               "layers, and so moves less than that.",
-              roofline_chart(contents.ours));
+              roofline_charts(contents.ours));
   text += section("Scaling over the batch", "Samples a second; solid lines are training, broken ones inference.",
                   scaling_charts(results));
   text += section("All cases", "FLOP/s: what convolutions, products and recurrent layers need, over the median.",

@@ -21,6 +21,7 @@
 #include "dnn/autograd.h"
 #include "dnn/models.h"
 #include "dnn/ops/factory.h"
+#include "tests/cuda/resnet50_convs.h"
 #include "tests/harness/errors.h"
 
 namespace dnn::cuda::test {
@@ -95,18 +96,9 @@ std::vector<Conv> convs_of(const std::string& name, Layer& net, const Shape& inp
 }
 
 std::vector<Conv> resnet50() {
-  struct Row {
-    int64_t taps, stride, in, out, size;
-  };
   std::vector<Conv> convs;
-  for (const Row& r :
-       {Row{7, 2, 3, 64, 224},     Row{1, 1, 64, 64, 56},    Row{3, 1, 64, 64, 56},    Row{1, 1, 64, 256, 56},
-        Row{1, 1, 256, 64, 56},    Row{1, 1, 256, 128, 56},  Row{3, 2, 128, 128, 56},  Row{1, 1, 128, 512, 28},
-        Row{1, 2, 256, 512, 56},   Row{1, 1, 512, 128, 28},  Row{3, 1, 128, 128, 28},  Row{1, 1, 512, 256, 28},
-        Row{3, 2, 256, 256, 28},   Row{1, 1, 256, 1024, 14}, Row{1, 2, 512, 1024, 28}, Row{1, 1, 1024, 256, 14},
-        Row{3, 1, 256, 256, 14},   Row{1, 1, 1024, 512, 14}, Row{3, 2, 512, 512, 14},  Row{1, 1, 512, 2048, 7},
-        Row{1, 2, 1024, 2048, 14}, Row{1, 1, 2048, 512, 7},  Row{3, 1, 512, 512, 7}})
-    convs.push_back(conv("ResNet-50", {64, r.in, r.size, r.size}, {r.out, r.in, r.taps, r.taps}, r.stride, r.taps / 2));
+  for (const ResNet50Conv& c : resnet50_convs)
+    convs.push_back(conv("ResNet-50", {64, c.in, c.size, c.size}, {c.out, c.in, c.taps, c.taps}, c.stride, c.taps / 2));
   return convs;
 }
 

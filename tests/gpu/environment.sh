@@ -1,4 +1,4 @@
-# Read by check.sh and train.sh: unpacks the archive beside them on first use and finds the libraries. Sets `here`,
+# Read by bench.sh, check.sh and train.sh: unpacks the archive beside them on first use and finds the libraries. Sets `here`,
 # `pack` and DNN_LIBRARY_PATH.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 pack=${DNN_PACK:-$here/unpacked}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pack.sh [FOLDER]: builds for sm_90 (or CUDA_ARCH) and puts into FOLDER (build/gpu-pack) all that a bare GPU machine needs to
-# run check.sh and train.sh: test binaries, programs, their shared libraries, MNIST, CIFAR-10, and PyTorch's side of the
-# training (torch_cifar.py). At most 60 MiB.
+# run check.sh, train.sh and bench.sh: test binaries, programs, their shared libraries, MNIST, CIFAR-10, and PyTorch's side of
+# training and benchmark (torch_cifar.py, torch_bench.py). At most 60 MiB.
 #
 # Such a machine has bash, python3 (for CIFAR-10 with numpy and pillow), glibc and libstdc++ no older than here, the NVIDIA
 # driver, cuDNN 9 and cuBLASLt. MNIST comes from DNN_DATA_DIR/mnist, CIFAR-10 from the folder DNN_PACKED_DATA
@@ -15,12 +15,12 @@ limit=$((60 << 20))
 folder=${1:-build/gpu-pack}
 built=build/release
 packed=${DNN_PACKED_DATA:-../shared/data}
-programs=(examples/dnn-doctor examples/mnist examples/train)
+programs=(examples/bench examples/dnn-doctor examples/mnist examples/train tests/gpu/dnn_conv_plans)
 
 if [[ ${DNN_NO_BUILD:-} != 1 ]]; then
   cmake --preset release -DDNN_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="${CUDA_ARCH:-90}"
   cmake --build --preset release --parallel "${JOBS:-$(nproc)}" \
-    --target dnn dnn_cuda_test dnn_gpu_test dnn_ops_test doctor mnist train
+    --target bench dnn dnn_conv_plans dnn_cuda_test dnn_gpu_test dnn_ops_test doctor mnist train
 fi
 
 mapfile -t tests < <(python3 -B tests/gpu/cases.py $built)
@@ -75,7 +75,7 @@ PYTHON
 mkdir -p "$folder"
 rm -rf "${folder:?}"/*
 tar --directory "$stage" --create . | xz --threads=0 -6 > "$folder/libdnn-gpu.tar.xz"
-cp tests/gpu/{check.sh,check.py,train.sh,environment.sh} examples/peers/torch_cifar.py "$folder/"
+cp tests/gpu/{bench.sh,bench.py,check.sh,check.py,train.sh,environment.sh} examples/peers/torch_{bench,cifar}.py "$folder/"
 size=$(du --bytes --summarize "$folder" | cut -f1)
 echo "$folder: $((size >> 20)) MiB, commit $commit, ${tests[*]##*/}"
 if ((size > limit)); then

@@ -1,0 +1,54 @@
+// The program of tests/gpu that times cuDNN's plans, on the stand-in for cuDNN.
+#include "tests/gpu/plan_times.h"
+
+#include <gmock/gmock.h>
+
+#include <sstream>
+
+#include "tests/simt/conv_plans.h"
+
+namespace dnn::simt {
+namespace {
+
+using ::testing::StrEq;
+
+class PlanTimes : public ::testing::Test {
+ protected:
+  void TearDown() override { set_stand_in({}), take_runs(), take_graphs(); }
+};
+
+TEST_F(PlanTimes, EachPlanThatRunsHasALine) {
+  set_stand_in({.plans = {{.milliseconds = 0.5},
+                          {.builds = false},
+                          {.runs = false},
+                          {.milliseconds = 0.25, .workspace = 64},
+                          {.workspace = int64_t{2} << 30}}});
+  std::ostringstream out;
+  const int64_t last = gpu::plan_times_graphs() - 1;
+  EXPECT_EQ(last, 23 * 2 * 3 - 1);
+  EXPECT_TRUE(gpu::write_plan_times({.first = last, .batch = 2}, out));
+  EXPECT_THAT(
+      out.str(),
+      StrEq("{\"graph\": 137, \"convolution\": \"3x3/1 512->512 @7\", \"dtype\": \"fp16\", \"pass\": \"backward "
+            "weight\", \"batch\": 2, \"plan\": \"loops0\", \"rank\": 0, \"us\": 500.00, \"workspace\": 0, \"flops\": "
+            "462422016}\n"
+            "{\"graph\": 137, \"convolution\": \"3x3/1 512->512 @7\", \"dtype\": \"fp16\", \"pass\": \"backward "
+            "weight\", \"batch\": 2, \"plan\": \"loops3\", \"rank\": 3, \"us\": 250.00, \"workspace\": 64, \"flops\": "
+            "462422016}\n"
+            "{\"done\": 137}\n"));
+  const auto graphs = take_graphs();
+  ASSERT_EQ(graphs.size(), 1u);
+  EXPECT_EQ(graphs[0].dtype, DType::float16);
+  EXPECT_EQ(graphs[0].pass, cuda::ConvPass::backward_weight);
+  EXPECT_EQ(graphs[0].y.dims, (std::array<int64_t, 4>{2, 512, 7, 7}));
+}
+
+TEST_F(PlanTimes, NoGraphIsBegunAfterItsTime) {
+  std::ostringstream out;
+  EXPECT_FALSE(gpu::write_plan_times({.first = 130, .seconds = 0, .batch = 1}, out));
+  EXPECT_THAT(out.str(), ::testing::EndsWith("{\"done\": 130}\n"));
+  EXPECT_EQ(take_graphs().size(), 1u);
+}
+
+}  // namespace
+}  // namespace dnn::simt
