@@ -8,7 +8,7 @@ packages=(
   libfmt-dev libdnnl-dev zlib1g-dev nlohmann-json3-dev # the library
   libjpeg-dev libpng-dev libstb-dev                 # its images; libjpeg-dev is libjpeg-turbo
   libcli11-dev curl ca-certificates                 # the examples
-  libgtest-dev libgmock-dev libboost-context-dev    # the tests
+  libgtest-dev libgmock-dev libbenchmark-dev libboost-context-dev # the tests
   "$@"
 )
 

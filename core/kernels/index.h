@@ -1,6 +1,8 @@
 // Slots that read and write at positions which a tensor of indices names.
 #pragma once
 
+#include <algorithm>
+
 #include "core/slot.h"
 #include "dnn/tensor.h"
 
@@ -18,18 +20,31 @@ struct IndexShape {
   bool shared = false;
 };
 
+// No more of a tensor is read or written than there are positions: the rest of it is taken off again.
+struct PickWork {
+  detail::Work operator()(const Tensor& x, const Tensor&, const IndexShape&, const Tensor& out) const {
+    return {.bytes = std::min<int64_t>(0, detail::traffic_of(out) - detail::traffic_of(x))};
+  }
+};
+
 // out [outer, m, inner] = x at the indices. Any type, contiguous, plain.
 inline constinit Slot<void(const Tensor& x, const Tensor& index, const IndexShape& shape, const Tensor& out)> gather{
-    "gather"};
+    "gather", PickWork{}};
 
 enum class Scatter { add, write };
+
+struct PlaceWork {
+  detail::Work operator()(const Tensor& source, const Tensor&, const IndexShape&, Scatter, const Tensor& out) const {
+    return {.bytes = std::min<int64_t>(0, detail::traffic_of(source) - detail::traffic_of(out))};
+  }
+};
 
 // out [outer, n, inner] at the indices = source [outer, m, inner], or + it; the rest of out stays. Of several sources
 // for one element the last is written; additions are made in their order. Any type but bool for additions, contiguous,
 // plain.
 inline constinit Slot<void(const Tensor& source, const Tensor& index, const IndexShape& shape, Scatter how,
                            const Tensor& out)>
-    scatter{"scatter"};
+    scatter{"scatter", PlaceWork{}};
 
 // out [count, rank] (int64) = the coordinates of the elements of the mask (bool, contiguous) that are set, in row-major
 // order; counts (int64) = how many are set up to and including each.

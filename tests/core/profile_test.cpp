@@ -102,6 +102,19 @@ TEST(Profiler, CountsWhatAnUpdateReadsAndWrites) {
   EXPECT_EQ(profiler.operations()[1].bytes, 4 * 10 * 3);
 }
 
+TEST(Profiler, CountsWhatIsPickedAndPlaced) {
+  const Tensor table = rand({100, 4}, {.requires_grad = true});
+  const Tensor index = from_values(std::vector<int64_t>{7, 7, 3}, {3});
+  Profiler profiler;
+  {
+    const auto running = profiler.start();
+    embedding(index, table).backward(ones({3, 4}));
+  }
+  ASSERT_THAT(names_of(profiler), ElementsAre("gather", "fill", "fill backward", "scatter backward"));
+  EXPECT_EQ(profiler.operations()[0].bytes, 2 * 3 * 4 * 4 + 3 * 8);
+  EXPECT_EQ(profiler.operations()[3].bytes, 2 * 3 * 4 * 4 + 3 * 8);
+}
+
 TEST(Profiler, CountsNothingWhileItIsOff) {
   const Tensor x = rand({4}, {.requires_grad = true});
   Profiler profiler;

@@ -41,6 +41,7 @@ const std::vector<Library>& libraries() {
       {"CLI11", std::regex("CLI/.*"), {"examples"}},
       {"Boost.Context", std::regex("boost/context/.*"), {"tests/simt"}},
       {"GoogleTest", std::regex("gtest/.*|gmock/.*"), {"tests"}},
+      {"Google Benchmark", std::regex("benchmark/.*"), {"tests"}},
       {"the sanitizers", std::regex("sanitizer/.*"), {"tests"}},
       {"patterns of names", std::regex("fnmatch\\.h"), {"layers", "tests"}},
       {"the names of types", std::regex("cxxabi\\.h"), {"core", "cuda", "layers", "tests"}},
