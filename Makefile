@@ -15,7 +15,7 @@ help:
 	@echo 'make bench    measure every reference network on every device: a table, build/bench/rows.jsonl and report.html'
 	@echo 'make format   clang-format over all sources'
 	@echo 'make clean    remove build/'
-	@echo 'Variables: CUDA_ARCH=90 (the GPU architecture), DNN_DATA_DIR (the data sets)'
+	@echo 'Variables: CUDA_ARCH=90 (the GPU architecture), DNN_DATA_DIR (the data sets), BENCH (options of make bench)'
 
 setup:
 	@third_party/setup.sh
@@ -36,7 +36,7 @@ test: setup
 bench: setup
 	cmake --preset release $(gpu)
 	cmake --build --preset release --parallel $(jobs) --target bench
-	build/release/examples/bench --json build/bench/rows.jsonl --report build/bench/report.html
+	build/release/examples/bench --scaling 1,8,32,128,512 --json build/bench/rows.jsonl --report build/bench/report.html $(BENCH)
 
 format:
 	git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i

@@ -77,11 +77,6 @@ void legend(Svg& svg, double x, double y, const std::vector<std::pair<std::strin
   }
 }
 
-bool same_work(const Row& a, const Row& b) {
-  return a.device == b.device && a.workload == b.workload && a.phase == b.phase && a.dtype == b.dtype &&
-         a.batch == b.batch && a.threads == b.threads;
-}
-
 void keep_fastest(std::vector<Row>& kept, const Row& row, const auto& alike) {
   const auto there = std::ranges::find_if(kept, [&](const Row& other) { return alike(row, other); });
   if (there == kept.end())
@@ -101,17 +96,6 @@ std::vector<Row> fastest(const std::vector<Row>& rows) {
 }
 
 }  // namespace
-
-std::vector<Pair> pairs(const Results& results) {
-  std::vector<Row> ours, peers;
-  for (const Row& row : results.ours) keep_fastest(ours, row, same_work);
-  for (const Row& row : results.peers) keep_fastest(peers, row, same_work);
-  std::vector<Pair> found;
-  for (const Row& row : ours)
-    for (const Row& peer : peers)
-      if (same_work(row, peer)) found.push_back({row, peer});
-  return found;
-}
 
 std::string throughput_chart(const Results& results) {
   std::vector<Row> all = results.ours;
@@ -166,14 +150,14 @@ std::string ratio_chart(const std::vector<Pair>& all) {
   double high = 1.5;
   bool several_batches = false;
   for (const Pair& pair : all) {
-    high = std::max(high, pair.ratio());
+    high = std::max({high, pair.ratio, std::min(pair.high, 1.5 * pair.ratio)});
     for (const Pair& other : all)
       several_batches =
           several_batches || (pair.ours.workload == other.ours.workload && pair.ours.phase == other.ours.phase &&
                               pair.ours.device == other.ours.device && pair.ours.batch != other.ours.batch);
   }
   high = std::ceil(high * 2) / 2;
-  constexpr double bar = 16, gap = 6, left = 230, right = 250, top = 12;
+  constexpr double bar = 16, gap = 6, left = 230, right = 250, top = 16;
   const double height = top + 44 + (bar + gap) * static_cast<double>(all.size()), bottom = height - 36;
   const auto at = [&](double ratio) { return left + (page - right - left) * ratio / high; };
   Svg svg(page, height, "Speed of libdnn over that of the peer");
@@ -188,9 +172,10 @@ std::string ratio_chart(const std::vector<Pair>& all) {
     if (pair.ours.device != "cpu") name += ", GPU " + pair.ours.dtype;
     if (several_batches) name += fmt::format(", batch {}", pair.ours.batch);
     svg.text(left - 10, y + bar - 4, name, "", "end");
-    const bool loses = pair.ratio() < 1;
-    svg.bar(left, y, at(pair.ratio()) - left, bar, loses ? "loss" : color_of(pair.ours), tip_of(pair.ours));
-    svg.text(page - right + 14, y + bar - 4, fmt::format("{:.2f}", pair.ratio()), loses ? "lost" : "strong");
+    const bool loses = pair.ratio < 1;
+    svg.bar(left, y, at(pair.ratio) - left, bar, loses ? "loss" : color_of(pair.ours), tip_of(pair.ours));
+    if (pair.rounds > 1) svg.line(at(pair.low), y + bar / 2, at(std::min(pair.high, high)), y + bar / 2, "range");
+    svg.text(page - right + 14, y + bar - 4, fmt::format("{:.2f}", pair.ratio), loses ? "lost" : "strong");
     svg.text(page - right + 62, y + bar - 4,
              fmt::format("{} : {} /s", rounded(pair.ours.samples_per_s), rounded(pair.peer.samples_per_s)),
              "small soft");
@@ -243,7 +228,14 @@ class Labels {
   void draw(const Box& box, double x, double y, const std::string& text, bool far) {
     boxes_.push_back(box);
     if (far) svg_.line(x, y, std::clamp(x, box.left, box.right), (box.top + box.bottom) / 2, "grid");
-    svg_.text(box.left, box.bottom - 1, text, "small");
+    const bool before = box.right<x, after = box.left> x;
+    svg_.text(before  ? box.right
+              : after ? box.left
+                      : (box.left + box.right) / 2,
+              box.bottom - 1, text, "small",
+              before  ? "end"
+              : after ? "start"
+                      : "middle");
   }
 
   Svg& svg_;

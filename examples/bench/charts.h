@@ -4,23 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "examples/bench/rows.h"
+#include "examples/bench/pairs.h"
 
 // What is shown: rows of libdnn and of a peer, each case once.
 struct Results {
   std::vector<Row> ours, peers;
 };
 
-// Of equal work (device, workload, phase, dtype, batch, threads) both sides at their best mode.
-struct Pair {
-  Row ours, peer;
-  double ratio() const { return ours.samples_per_s / peer.samples_per_s; }
-};
-std::vector<Pair> pairs(const Results& results);
-
 // Samples a second of each workload and phase, on CPU and GPU, ours and the peer's: bars on a logarithmic axis.
 std::string throughput_chart(const Results& results);
-// How many times as fast as the peer: bars around 1.
+// How many times as fast as the peer: bars around 1, with the range of the rounds.
 std::string ratio_chart(const std::vector<Pair>& pairs);
 // Operations a second over operations a byte, under the roof that the device was measured to have; a picture for each
 // device.

@@ -33,7 +33,7 @@ using Names = std::vector<std::string>;
 
 struct Settings {
   Names workloads, phases{"train", "infer"}, devices, precisions, modes{"eager"}, from, peers;
-  std::vector<int64_t> batches{0};
+  std::vector<int64_t> batches{0}, scaling;
   int threads = 0;
   double seconds = 3;
   std::string json_file, report_file, trace_file;
@@ -43,6 +43,9 @@ struct Settings {
   bool machine = false;
   bool profile = false;
 };
+
+// Small enough that every batch is quickly measured.
+const Names scaled_workloads{"lenet5", "resnet20-cifar"};
 
 Names known_workloads() {
   Names names;
@@ -63,14 +66,21 @@ std::vector<Case> cases_of(const Settings& set) {
         const Names own = precisions(device);
         return std::ranges::find(own, p) == own.end();
       });
-    for (const std::string& work : set.workloads)
+    const auto add = [&](const std::string& work, const std::vector<int64_t>& batches) {
       for (const std::string& phase : set.phases)
         for (const std::string& precision : chosen)
           for (const std::string& mode : set.modes)
-            for (const int64_t batch : set.batches) {
+            for (const int64_t batch : batches) {
               cases.push_back({work, phase == "train", device, precision, mode, batch, set.seconds, set.mark});
               check(cases.back());
             }
+    };
+    for (const std::string& work : set.workloads) add(work, set.batches);
+    for (const std::string& work : set.workloads) {
+      std::vector<int64_t> others = set.scaling;
+      std::erase(others, workload(work).batch(device));
+      if (std::ranges::find(scaled_workloads, work) != scaled_workloads.end()) add(work, others);
+    }
   }
   if (cases.empty())
     throw ArgumentError("there is nothing to measure, expected a workload, a phase and a precision of a device");
@@ -121,13 +131,13 @@ class Bench {
     if (set_.from.empty()) measure_all();
     for (const std::string& file : set_.from)
       for (const Row& row : read_rows(file)) rows_.push_back(row);
+    const std::vector<Row> cases = medians(rows_);
     if (!set_.from.empty()) {
-      rows_ = medians(rows_);
       std::cerr << table_head();
-      for (const Row& row : rows_) std::cerr << table_line(row);
+      for (const Row& row : cases) std::cerr << table_line(row);
     }
     std::cerr << "\n" << table_legend();
-    if (const std::string table = speed_up_table(rows_); !table.empty()) std::cerr << "\n" << table;
+    if (const std::string table = speed_up_table(cases); !table.empty()) std::cerr << "\n" << table;
     write_report();
     return failed_ ? 1 : 0;
   }
@@ -171,7 +181,7 @@ class Bench {
     std::vector<Row> peers;
     for (const std::string& file : set_.peers)
       for (const Row& row : read_rows(file)) peers.push_back(row);
-    const std::string text = report({.ours = rows_, .peers = medians(peers), .machines = machines_});
+    const std::string text = report({.ours = rows_, .peers = peers, .machines = machines_});
     write_atomically(set_.report_file, [&](OutputFile& file) { file.write(text); });
     std::cerr << "\nreport: " << set_.report_file << "\n";
   }
@@ -208,6 +218,7 @@ int main(int argc, char** argv) try {
   app.add_option("--precision", set.precisions, "fp32, or tf32 on a GPU, where it is the default");
   app.add_option("--modes", set.modes, "eager");
   app.add_option("--batch", set.batches, "Samples of a step; 0: the workload's own number");
+  app.add_option("--scaling", set.scaling, "Batches at which lenet5 and resnet20-cifar are measured as well");
   app.add_option("--threads", set.threads, "Of the CPU kernels; 0: as OpenMP chooses")->check(CLI::Range(0, 1024));
   app.add_option("--seconds", set.seconds, "About how long to time each case");
   app.add_option("--json", set.json_file, "A file for the JSON lines as well");

@@ -5,7 +5,7 @@
 #include "examples/bench/machine.h"
 
 struct Report {
-  std::vector<Row> ours, peers;
+  std::vector<Row> ours, peers;  // every round of them
   std::vector<Machine> machines;
 };
 

@@ -107,6 +107,9 @@ std::vector<Row> medians(const std::vector<Row>& rows) {
       times.push_back(r.median_ms), lows.push_back(r.min_ms), rates.push_back(r.samples_per_s);
       if (r.p90_ms) nineties.push_back(*r.p90_ms);
       if (r.max_ms) highs.push_back(*r.max_ms);
+      // What the machine can do is the best that was seen of it.
+      if (r.peak_flops_per_s) row.peak_flops_per_s = std::max(row.peak_flops_per_s.value_or(0), *r.peak_flops_per_s);
+      if (r.peak_bytes_per_s) row.peak_bytes_per_s = std::max(row.peak_bytes_per_s.value_or(0), *r.peak_bytes_per_s);
       if (r.peak_bytes) row.peak_bytes = std::max(row.peak_bytes.value_or(0), *r.peak_bytes);
     }
     row.median_ms = median(times), row.min_ms = median(lows), row.samples_per_s = median(rates);

@@ -25,6 +25,11 @@ class Svg {
   std::string text_;
 };
 
+// The colours and fonts of the drawings, for light and dark screens: CSS for the page that they stand in.
+const char* picture_style();
+// A drawing with its style inside, as a file of its own.
+std::string standalone(const std::string& svg);
+
 // With <, > and & written as XML wants them.
 std::string escaped(const std::string& text);
 

@@ -10,7 +10,9 @@
 #include "examples/bench/machine.h"
 #include "examples/bench/measure.h"
 #include "examples/bench/numbers.h"
+#include "examples/bench/pairs.h"
 #include "examples/bench/report.h"
+#include "examples/bench/svg.h"
 #include "examples/bench/table.h"
 #include "tests/harness/errors.h"
 
@@ -262,10 +264,36 @@ TEST(BenchReport, PairsEqualWorkInTheBestModes) {
   Row other = row("pytorch", "lenet5", "cpu", 9000), threads = row("pytorch", "lenet5", "cpu", 20000);
   other.mode = "channels_last", threads.threads = 1;
   const std::vector<Pair> found =
-      pairs({{row("libdnn", "lenet5", "cpu", 18000)}, {row("pytorch", "lenet5", "cpu", 8000), other, threads}});
+      pairs({row("libdnn", "lenet5", "cpu", 18000)}, {row("pytorch", "lenet5", "cpu", 8000), other, threads});
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].peer.mode, "channels_last");
-  EXPECT_EQ(found[0].ratio(), 2);
+  EXPECT_EQ(found[0].ratio, 2);
+  EXPECT_FALSE(found[0].memory);
+}
+
+TEST(BenchReport, PairsAreComparedRoundByRound) {
+  std::vector<Row> ours, peers;
+  for (const auto& [a, b] : {std::pair{100.0, 50.0}, {300.0, 100.0}, {80.0, 80.0}}) {
+    ours.push_back(row("libdnn", "mlp", "cpu", a)), peers.push_back(row("pytorch", "mlp", "cpu", b));
+    ours.back().round = peers.back().round = std::ssize(ours) - 1;
+    peers.back().peak_bytes = 6 << 20;
+  }
+  const std::vector<Pair> found = pairs(ours, peers);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].rounds, 3u);
+  EXPECT_EQ(found[0].ratio, 2);
+  EXPECT_EQ(found[0].low, 1);
+  EXPECT_EQ(found[0].high, 3);
+  EXPECT_EQ(found[0].memory, 0.5);
+  for (Row& peer : peers) peer.round += 3;
+  EXPECT_TRUE(pairs(ours, peers).empty());
+}
+
+TEST(BenchReport, APictureStandsAlone) {
+  const std::string picture =
+      standalone(ratio_chart(pairs({row("libdnn", "mlp", "cpu", 2)}, {row("pytorch", "mlp", "cpu", 1)})));
+  EXPECT_EQ(xml_fault(picture), "");
+  EXPECT_THAT(picture, AllOf(StartsWith("<svg xmlns=\"http://www.w3.org/2000/svg\""), HasSubstr("<style>")));
 }
 
 }  // namespace

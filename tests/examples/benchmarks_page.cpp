@@ -1,5 +1,6 @@
-// Makes docs/benchmarks.md from the measurements in docs/benchmarks: which files make which table, and by which command
-// they came to be, stands in docs/benchmarks/tables.json; what there is to say about rows stands in notes.md.
+// Makes docs/benchmarks.md and its pictures from the measurements in docs/benchmarks: which files make which table, and
+// by which command they came to be, stands in docs/benchmarks/tables.json; what there is to say about rows stands in
+// notes.md.
 //
 //   dnn_benchmarks_page docs           writes docs/benchmarks.md
 //   dnn_benchmarks_page docs --check   fails when that would change it
@@ -15,10 +16,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
-#include <tuple>
 
+#include "examples/bench/charts.h"
 #include "examples/bench/numbers.h"
-#include "examples/bench/rows.h"
+#include "examples/bench/pairs.h"
+#include "examples/bench/svg.h"
 
 namespace {
 
@@ -47,45 +49,7 @@ std::string read(const std::string& path) {
 
 // ---- libdnn beside its peer -----------------------------------------------------------------------------------------
 
-auto work_of(const Row& r) { return std::tie(r.device, r.workload, r.phase, r.dtype, r.batch, r.threads); }
-
-// The rows of one case, by mode; cases in the order of the file.
-struct Case {
-  Row first;
-  std::map<std::string, std::vector<Row>> modes;
-
-  static double rate(const std::vector<Row>& rows) {
-    std::vector<double> rates;
-    for (const Row& row : rows) rates.push_back(row.samples_per_s);
-    return median(rates);
-  }
-  const std::vector<Row>& best() const {
-    return std::ranges::max_element(modes, {}, [](const auto& mode) { return rate(mode.second); })->second;
-  }
-};
-
-std::vector<Case> cases_of(const std::vector<Row>& rows) {
-  std::vector<Case> cases;
-  for (const Row& row : rows) {
-    auto there = std::ranges::find_if(cases, [&](const Case& c) { return work_of(c.first) == work_of(row); });
-    if (there == cases.end()) there = cases.insert(cases.end(), {row, {}});
-    there->modes[row.mode].push_back(row);
-  }
-  return cases;
-}
-
-std::string with_mode(const std::vector<Row>& rows) {
-  return fmt::format("{} ({})", rounded(Case::rate(rows)), rows.front().mode);
-}
-
-std::string memory_ratio(const std::vector<Row>& ours, const std::vector<Row>& peer) {
-  const auto most = [](const std::vector<Row>& rows) {
-    int64_t bytes = 0;
-    for (const Row& row : rows) bytes = std::max(bytes, row.peak_bytes.value_or(0));
-    return static_cast<double>(bytes);
-  };
-  return most(ours) > 0 && most(peer) > 0 ? fmt::format("{:.2f}", most(ours) / most(peer)) : "";
-}
+std::string with_mode(const Row& row) { return fmt::format("{} ({})", rounded(row.samples_per_s), row.mode); }
 
 // "mlp infer: 0.98", and so on, as a sentence.
 std::string sentence(const std::string& start, const std::vector<std::string>& rows) {
@@ -95,72 +59,75 @@ std::string sentence(const std::string& start, const std::vector<std::string>& r
   return start + ": " + text + ".\n";
 }
 
-std::string pair_table(const json& table, const std::string& folder) {
+// The page's text for a pair of files, and its picture.
+struct PairSection {
+  std::string text, picture;
+};
+
+PairSection pair_section(const json& table, const std::string& folder) {
   const std::vector<Row> our_rows = read_rows(folder + table.at("ours").get<std::string>()),
                          peer_rows = read_rows(folder + table.at("peer").get<std::string>());
-  const std::vector<Case> ours = cases_of(our_rows), peers = cases_of(peer_rows);
+  const std::vector<Work> ours = works_of(our_rows), peers = works_of(peer_rows);
   const json goals = table.value("goals", json::object());
   std::set<std::string> versions;
-  std::vector<std::string> slower, below;
+  std::vector<std::string> slower, below, larger;
+  std::vector<Pair> compared;
   double logarithms = 0;
-  int compared = 0;
   std::string text =
       "| workload | phase | dtype | batch | libdnn, samples/s (mode) | PyTorch, samples/s (mode) | ratio | range | "
-      "rounds | "
-      "goal | memory |\n|---|---|---|--:|--:|--:|--:|---|--:|--:|--:|\n";
-  for (const Case& c : ours) {
-    const auto peer = std::ranges::find_if(peers, [&](const Case& p) { return work_of(p.first) == work_of(c.first); });
-    const std::vector<Row>& a = c.best();
-    versions.insert(a.front().framework + " " + a.front().version);
-    const std::string name = c.first.workload + " " + c.first.phase;
-    text += fmt::format("| {} | {} | {} | {} | {} | ", c.first.workload, c.first.phase, c.first.dtype, c.first.batch,
-                        with_mode(a));
+      "rounds | goal | memory |\n|---|---|---|--:|--:|--:|--:|---|--:|--:|--:|\n";
+  for (const Work& work : ours) {
+    const auto peer = std::ranges::find_if(peers, [&](const Work& other) { return work.same_as(other); });
+    const Row& what = work.first;
+    const std::string start = fmt::format("| {} | {} | {} | {} | ", what.workload, what.phase, what.dtype, what.batch);
+    versions.insert(what.framework + " " + what.version);
     if (peer == peers.end()) {
-      text += "not measured | | | | | |\n";
+      text += fmt::format("{}{} | not measured | | | | | |\n", start, with_mode(medians(work.best()).front()));
       continue;
     }
-    const std::vector<Row>& b = peer->best();
-    versions.insert(b.front().framework + " " + b.front().version);
-    std::vector<double> ratios;
-    for (const Row& x : a)
-      for (const Row& y : b)
-        if (x.round == y.round) ratios.push_back(x.samples_per_s / y.samples_per_s);
-    if (ratios.empty()) throw std::runtime_error("no round of " + name + " has both sides");
-    const double ratio = median(ratios);
-    const std::string shown = fmt::format("{:.2f}", ratio);
-    logarithms += std::log(ratio), ++compared;
-    if (ratio < 1) slower.push_back(name + " " + shown);
+    versions.insert(peer->first.framework + " " + peer->first.version);
+    const std::string name = what.workload + " " + what.phase;
+    const std::optional<Pair> pair = pair_of(work, *peer);
+    if (!pair) throw std::runtime_error("no round of " + name + " has both sides");
+    compared.push_back(*pair);
+    const std::string shown = fmt::format("{:.2f}", pair->ratio);
+    logarithms += std::log(pair->ratio);
+    if (pair->ratio < 1) slower.push_back(name + " " + shown);
+    if (pair->memory.value_or(0) > 1) larger.push_back(fmt::format("{} {:.2f}", name, *pair->memory));
     std::string goal;
-    if (goals.contains(c.first.workload)) {
-      goal = fmt::format("{:.1f}", goals.at(c.first.workload).get<double>());
-      if (ratio < goals.at(c.first.workload).get<double>()) below.push_back(name + " " + shown);
+    if (goals.contains(what.workload)) {
+      const double wanted = goals.at(what.workload);
+      goal = fmt::format("{:.1f}", wanted);
+      if (pair->ratio < wanted) below.push_back(name + " " + shown);
     }
-    const auto [low, high] = std::ranges::minmax(ratios);
-    text += fmt::format("{} | {} | {:.2f} to {:.2f} | {} | {} | {} |\n", with_mode(b),
-                        ratio < 1 ? "**" + shown + "**" : shown, low, high, ratios.size(), goal, memory_ratio(a, b));
+    text += fmt::format("{}{} | {} | {} | {:.2f} to {:.2f} | {} | {} | {} |\n", start, with_mode(pair->ours),
+                        with_mode(pair->peer), pair->ratio < 1 ? "**" + shown + "**" : shown, pair->low, pair->high,
+                        pair->rounds, goal, pair->memory ? fmt::format("{:.2f}", *pair->memory) : "");
   }
   std::string names;
   for (const std::string& version : versions) names += (names.empty() ? "" : ", ") + version;
-  text += fmt::format("\n{}. Geometric mean of {} ratios: {}.\n", names, compared,
-                      compared > 0 ? fmt::format("{:.2f}", std::exp(logarithms / compared)) : "none");
+  const double mean = std::exp(logarithms / std::max(1.0, static_cast<double>(compared.size())));
+  text += fmt::format("\n{}. Geometric mean of {} ratios: {:.2f}.\n", names, compared.size(), mean);
   text += sentence("Slower than PyTorch", slower);
   if (!goals.empty()) text += sentence("Below the goal", below);
+  text += sentence("More memory than PyTorch", larger);
 
   std::set<std::string> modes;
-  for (const Case& c : peers)
-    for (const auto& [mode, rows] : c.modes) modes.insert(mode);
+  for (const Work& work : peers)
+    for (const auto& [mode, rows] : work.modes) modes.insert(mode);
   text += "\nPyTorch in all its modes, samples/s:\n\n| workload | phase | dtype | batch |";
   for (const std::string& mode : modes) text += " " + mode + " |";
   text += "\n|---|---|---|--:|";
   for (size_t i = 0; i < modes.size(); ++i) text += "--:|";
   text += "\n";
-  for (const Case& c : peers) {
-    text += fmt::format("| {} | {} | {} | {} |", c.first.workload, c.first.phase, c.first.dtype, c.first.batch);
+  for (const Work& work : peers) {
+    const Row& what = work.first;
+    text += fmt::format("| {} | {} | {} | {} |", what.workload, what.phase, what.dtype, what.batch);
     for (const std::string& mode : modes)
-      text += c.modes.contains(mode) ? fmt::format(" {} |", rounded(Case::rate(c.modes.at(mode)))) : " |";
+      text += work.modes.contains(mode) ? fmt::format(" {} |", rounded(rate(work.modes.at(mode)))) : " |";
     text += "\n";
   }
-  return text;
+  return {text, compared.empty() ? "" : standalone(ratio_chart(compared))};
 }
 
 // ---- kernels and plans on a GPU -------------------------------------------------------------------------------------
@@ -233,28 +200,39 @@ std::string plan_table(const json& table, const std::string& folder) {
 
 // ---- the page -------------------------------------------------------------------------------------------------------
 
-std::string section(const json& table, const std::string& folder) {
+// What is made: texts by their paths.
+using Files = std::map<std::string, std::string>;
+
+std::string section(const json& table, const std::string& folder, Files& pictures) {
   std::string text = fmt::format("\n## {}\n\n", table.at("title").get<std::string>());
+  const std::string ours = table.at("ours"), command = "```\n" + table.at("command").get<std::string>() + "\n```\n";
   for (const char* file : {"ours", "peer"})
     if (table.contains(file) && !std::filesystem::exists(folder + table.at(file).get<std::string>()))
-      return text +
-             fmt::format("Not measured yet. The command:\n\n```\n{}\n```\n", table.at("command").get<std::string>());
-  text += table.at("machine").get<std::string>() + "\n\n```\n" + table.at("command").get<std::string>() + "\n```\n\n";
+      return text + "Not measured yet. The command:\n\n" + command;
+  text += table.at("machine").get<std::string>() + "\n\n" + command + "\n";
   const std::string kind = table.at("kind");
-  if (kind == "pair") return text + pair_table(table, folder);
   if (kind == "kernels") return text + kernel_table(table, folder);
   if (kind == "plans") return text + plan_table(table, folder);
-  throw std::runtime_error("tables.json: the kind is " + kind + ", expected pair, kernels or plans");
+  if (kind != "pair")
+    throw std::runtime_error("tables.json: the kind is " + kind + ", expected pair, kernels or plans");
+  const PairSection pair = pair_section(table, folder);
+  if (pair.picture.empty()) return text + pair.text;
+  const std::string name = ours.substr(0, ours.find("-dnn.jsonl")) + ".svg";
+  pictures[folder + name] = pair.picture;
+  return text + fmt::format("![speed over PyTorch's](benchmarks/{})\n\n", name) + pair.text;
 }
 
-std::string page(const std::string& docs) {
+// The page and its pictures.
+Files files(const std::string& docs) {
   const std::string folder = docs + "/benchmarks/";
   std::ifstream file(folder + "tables.json");
   if (!file) throw std::runtime_error("there is no " + folder + "tables.json");
+  Files made;
   std::string text = head;
-  for (const json& table : json::parse(file)) text += section(table, folder);
+  for (const json& table : json::parse(file)) text += section(table, folder, made);
   if (const std::string notes = read(folder + "notes.md"); !notes.empty()) text += "\n" + notes;
-  return text;
+  made[docs + "/benchmarks.md"] = text;
+  return made;
 }
 
 // The first line in which two texts differ, as both have it.
@@ -273,17 +251,17 @@ std::string first_difference(const std::string& there, const std::string& made) 
 int main(int count, char** arguments) try {
   const bool check = count == 3 && std::string(arguments[2]) == "--check";
   if (count != 2 && !check) throw std::runtime_error("expected the folder docs, and --check or nothing");
-  const std::string path = std::string(arguments[1]) + "/benchmarks.md", made = page(arguments[1]);
-  if (!check) {
-    std::ofstream file(path);
-    file << made;
-    if (!file.flush()) throw std::runtime_error("cannot write " + path);
-    return 0;
+  for (const auto& [path, made] : files(arguments[1])) {
+    if (!check) {
+      std::ofstream file(path);
+      file << made;
+      if (!file.flush()) throw std::runtime_error("cannot write " + path);
+    } else if (const std::string there = read(path); there != made) {
+      throw std::runtime_error(fmt::format("{} is not what this program makes: {}\nmake it anew: {} {}", path,
+                                           first_difference(there, made), arguments[0], arguments[1]));
+    }
   }
-  const std::string there = read(path);
-  if (there == made) return 0;
-  throw std::runtime_error(fmt::format("{} is not what this program makes: {}\nmake it anew: {} {}", path,
-                                       first_difference(there, made), arguments[0], arguments[1]));
+  return 0;
 } catch (const std::exception& error) {
   std::cerr << "benchmarks_page: " << error.what() << "\n";
   return 1;

@@ -3,6 +3,9 @@ import csv, json, os, pathlib, shlex, shutil, signal, subprocess, sys, time
 
 OUT, PART, BEGAN = pathlib.Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 HERE, PACK = pathlib.Path(__file__).resolve().parent, pathlib.Path(sys.argv[4] or "pack")
+PEER = HERE / "torch_bench.py"
+if not PEER.exists():  # called in the repository
+    PEER = HERE.parent.parent / "examples" / "peers" / "torch_bench.py"
 DRY = bool(os.environ.get("DNN_BENCH_DRY"))
 SECONDS = float(os.environ.get("DNN_BENCH_SECONDS", "540"))
 END = BEGAN + 0.97 * SECONDS
@@ -123,7 +126,7 @@ def how_it_ended(code, errors):
 
 
 def peer(*options):
-    return [sys.executable, HERE / "torch_bench.py", "--device", "cuda", "--seconds", CASE_SECONDS, *options]
+    return [sys.executable, PEER, "--device", "cuda", "--seconds", CASE_SECONDS, *options]
 
 
 def ours(*options):

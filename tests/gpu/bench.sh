@@ -10,11 +10,12 @@
 #   kernels         libdnn's kernels in a training step of ResNet-50 (ncu)
 #   plans           the time of every plan of cuDNN for the 23 convolutions of ResNet-50: bfloat16 and float16, three passes
 #
-# The parts of PyTorch need nothing of libdnn but torch_bench.py and this script. A call goes on where the one before stopped, with the
-# same OUT_DIR, and exits with 0 when the part is complete, 3 when it has to be called again, 1 when it is complete and something
-# failed; what failed stands in OUT_DIR/failures.txt. The results are files of JSON lines, named after the GPU, for docs/benchmarks:
-# h200-modes.jsonl (peer-...), h200-alone.jsonl (ours), h200-dnn.jsonl and h200-torch.jsonl (pair), h200-kernels-dnn.jsonl and
-# h200-kernels-torch.jsonl, h200-plans.jsonl, h200-machine.jsonl (clocks, power and temperature before and after each call).
+# The parts of PyTorch need nothing of libdnn but torch_bench.py, bench.py and this script, and also run in the repository. A call
+# goes on where the one before stopped, with the same OUT_DIR, and exits with 0 when the part is complete, 3 when it has to be called
+# again, 1 when it is complete and something failed; what failed stands in OUT_DIR/failures.txt. The results are files of JSON
+# lines, named after the GPU, for docs/benchmarks: h200-modes.jsonl (peer-...), h200-alone.jsonl (ours), h200-dnn.jsonl and
+# h200-torch.jsonl (pair), h200-kernels-dnn.jsonl and h200-kernels-torch.jsonl, h200-plans.jsonl, h200-machine.jsonl (clocks,
+# power and temperature before and after each call).
 #
 #   DNN_BENCH_SECONDS=540      the time that a call may take
 #   DNN_BENCH_WORKLOADS=...    mlp,lenet5,lstm-rows,resnet20-cifar,alexnet2012,alexnet,resnet18,resnet50
