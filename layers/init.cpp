@@ -32,6 +32,16 @@ bool left_out(const Tensor& t) {
   return no_init;
 }
 
+// Fills the tensor with numbers of the CPU, whatever its device.
+template <class Scale>
+void draw(const Tensor& t, void (*numbers)(Tensor), const Scale& scale) {
+  const bool here = t.device().is_cpu();
+  const Tensor host = here ? t : empty(t.shape(), {.dtype = t.dtype()});
+  numbers(host);
+  scale(host);
+  if (!here) Tensor(t).copy_(host);
+}
+
 // How many inputs an output sees, and how many outputs an input reaches.
 struct Fans {
   double in, out;
@@ -138,14 +148,14 @@ void uniform_(const Tensor& t, double low, double high) {
   check_floating("uniform_", t);
   if (left_out(t)) return;
   NoGrad no_grad;
-  Tensor(t).copy_(rand(t.shape(), {.dtype = t.dtype()}).mul_(high - low).add_(low));
+  draw(t, rand_, [&](Tensor x) { x.mul_(high - low).add_(low); });
 }
 
 void normal_(const Tensor& t, double mean, double deviation) {
   check_floating("normal_", t);
   if (left_out(t)) return;
   NoGrad no_grad;
-  Tensor(t).copy_(randn(t.shape(), {.dtype = t.dtype()}).mul_(deviation).add_(mean));
+  draw(t, randn_, [&](Tensor x) { x.mul_(deviation).add_(mean); });
 }
 
 void trunc_normal_(const Tensor& t, double mean, double deviation, double low, double high) {

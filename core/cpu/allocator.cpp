@@ -117,6 +117,16 @@ void Allocator::release(void* data, int64_t bytes, Purpose purpose) noexcept {
   if (purpose == Purpose::tensor) stats_.in_use -= bytes;
 }
 
+void Allocator::discard(void* data, int64_t bytes, Purpose purpose) noexcept {
+  if (data == nullptr) return;
+  const std::lock_guard lock(mutex_);
+  const int64_t block = block_size(bytes);
+  unpoison(data, block);
+  std::free(data);
+  stats_.reserved -= block;
+  if (purpose == Purpose::tensor) stats_.in_use -= bytes;
+}
+
 void Allocator::release_cached_locked() noexcept {
   for (int index = 0; index < class_count; ++index) {
     while (free_[index] != nullptr) {

@@ -30,6 +30,8 @@ class Allocator {
   void* allocate(int64_t bytes, Purpose purpose = Purpose::tensor);
   // Takes a block back into the cache; `bytes` and `purpose` as asked.
   void release(void* data, int64_t bytes, Purpose purpose = Purpose::tensor) noexcept;
+  // Gives a block back to the system at once.
+  void discard(void* data, int64_t bytes, Purpose purpose = Purpose::tensor) noexcept;
   // Gives the cached blocks back to the system.
   void release_cached() noexcept;
 
@@ -73,6 +75,9 @@ class Buffer {
     return *this;
   }
   ~Buffer() { allocator().release(data_, bytes_, Purpose::workspace); }
+
+  // Gives the memory back to the system, where nobody is going to ask for that size again.
+  void discard() { allocator().discard(std::exchange(data_, nullptr), std::exchange(bytes_, 0), Purpose::workspace); }
 
   template <class T>
   T* as() const {

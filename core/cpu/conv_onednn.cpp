@@ -3,7 +3,8 @@
 // A plan is everything that one problem in given layouts needs: the primitive, and reorders for those tensors that do
 // not come in the layout that it works in. Where the channels divide the native block, that is the blocked layout;
 // elsewhere it is channels_last, whose kernels take any number of channels without padding. A first layer (up to three
-// channels) reads the plain image.
+// channels) reads the plain image. With AVX-512 oneDNN computes filters of 3x3 by the algorithm of Winograd where that
+// is faster, unless `allow_winograd(false)`.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include "core/cpu/onednn.h"
 #include "core/cpu/packed_weights.h"
 #include "core/kernels/elementwise.h"
+#include "dnn/precision.h"
 
 namespace dnn::cpu::conv_onednn {
 namespace {
@@ -34,6 +36,7 @@ struct PlanKey {
   std::optional<Layout> add = std::nullopt;
   bool bias = false;
   bool accumulate = false;  // of the gradient
+  bool winograd = false;
   int threads = 0;
   friend bool operator==(const PlanKey&, const PlanKey&) = default;
 };
@@ -49,7 +52,7 @@ struct PlanHash {
     mix(hash, p.groups);
     mix(hash, static_cast<int64_t>(key.direction) * 16 + static_cast<int64_t>(key.x) * 4 + static_cast<int64_t>(key.y));
     mix(hash, key.add ? static_cast<int64_t>(*key.add) : -1);
-    mix(hash, key.bias + 2 * key.accumulate);
+    mix(hash, key.bias + 2 * key.accumulate + 4 * key.winograd);
     mix(hash, key.threads);
     return hash;
   }
@@ -92,6 +95,17 @@ struct LayoutPair {
   Layout y;
   friend bool operator==(LayoutPair, LayoutPair) = default;
 };
+
+// Whether the algorithm of Winograd, which works on tiles of 4x4 results, is faster: not with few tiles, whose work
+// does not outweigh the transformation of the weights, nor with few channels. (oneDNN's own choice is more timid.)
+bool suits_winograd(const ConvProblem& p, Direction direction) {
+  const auto along = [](int64_t size) { return (size + 3) / 4; };
+  const int64_t tiles = p.output[0] * along(p.output[2]) * along(p.output[3]);
+  const int64_t channels = std::min(p.input[1], p.output[1]);
+  const bool large = (tiles >= 48 && channels >= 32) || (tiles >= 512 && direction == Direction::backward_weight);
+  return large && p.groups == 1 && p.weight[2] == 3 && p.weight[3] == 3 && p.stride == Size2(1) &&
+         p.dilation == Size2(1) && native_block() == 16;
+}
 
 // The layouts that the primitive should work in.
 LayoutPair working_layouts(const ConvProblem& p, Layout x, Direction direction) {
@@ -142,19 +156,20 @@ PrimitiveDesc describe_primitive(const PlanKey& key, LayoutPair layouts) {
   const dnnl_dims_t stride = {p.stride.h, p.stride.w}, padding = {p.padding.h, p.padding.w};
   const dnnl_dims_t dilation = {p.dilation.h - 1, p.dilation.w - 1};
   const MemoryDesc* optional_bias = key.bias ? &bias : nullptr;
+  const dnnl_alg_kind_t algorithm = key.winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
   dnnl_convolution_desc_t operation;
   DNN_ONEDNN(dnnl_dilated_convolution_forward_desc_init(
-      &operation, dnnl_forward_training, dnnl_convolution_direct, &x, &weight,
+      &operation, dnnl_forward_training, algorithm, &x, &weight,
       key.direction == Direction::backward_data ? nullptr : optional_bias, &y, stride, dilation, padding, padding));
   if (key.direction == Direction::forward) return create(operation, post_operations(key), nullptr);
   PrimitiveDesc forward = create(operation, make_attributes(), nullptr);
   if (!forward) return nullptr;
   if (key.direction == Direction::backward_data) {
-    DNN_ONEDNN(dnnl_dilated_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, &x, &weight, &y,
-                                                                stride, dilation, padding, padding));
+    DNN_ONEDNN(dnnl_dilated_convolution_backward_data_desc_init(&operation, algorithm, &x, &weight, &y, stride,
+                                                                dilation, padding, padding));
   } else {
-    DNN_ONEDNN(dnnl_dilated_convolution_backward_weights_desc_init(
-        &operation, dnnl_convolution_direct, &x, &weight, optional_bias, &y, stride, dilation, padding, padding));
+    DNN_ONEDNN(dnnl_dilated_convolution_backward_weights_desc_init(&operation, algorithm, &x, &weight, optional_bias,
+                                                                   &y, stride, dilation, padding, padding));
   }
   return create(operation, make_attributes(), forward);
 }
@@ -190,8 +205,13 @@ bool is_usable(const PrimitiveDesc& desc, const ConvProblem& problem) {
 }
 
 // The primitive in the preferred layouts when it is usable, else in others; gemm in the plain layout takes anything.
-std::pair<PrimitiveDesc, LayoutPair> choose_primitive(const PlanKey& key) {
+std::pair<PrimitiveDesc, LayoutPair> choose_primitive(PlanKey key) {
   const LayoutPair preferred = working_layouts(key.problem, key.x, key.direction);
+  if (key.winograd && suits_winograd(key.problem, key.direction) && preferred.x == Layout::blocked16) {
+    PrimitiveDesc desc = describe_primitive(key, preferred);
+    if (desc) return {std::move(desc), preferred};
+  }
+  key.winograd = false;
   constexpr LayoutPair plain{Layout::plain, Layout::plain};
   for (const LayoutPair layouts : {preferred, LayoutPair{Layout::channels_last, Layout::channels_last}, plain}) {
     PrimitiveDesc desc = describe_primitive(key, layouts);
@@ -244,6 +264,7 @@ LruCache<PlanKey, Plan, PlanHash>& plans() {
 
 const Plan& plan_for(PlanKey key) {
   key.threads = threads();
+  key.winograd = winograd_allowed();
   return plans().get(key, [&] { return make_plan(key); });
 }
 

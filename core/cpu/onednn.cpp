@@ -154,7 +154,7 @@ Executable make_reorder(const MemoryDesc& from, const MemoryDesc& to, bool accum
 void Workspace::reserve(int64_t bytes) {
   used_ = 0;
   if (bytes <= buffer_.bytes()) return;
-  buffer_ = {};
+  buffer_.discard();
   buffer_ = Buffer(bytes);
 }
 

@@ -8,6 +8,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/index.h"
 #include "core/kernels/runtime.h"
+#include "core/node.h"
 #include "core/ops/fusion.h"
 #include "core/storage.h"
 #include "dnn/autograd.h"
@@ -22,6 +23,29 @@ namespace {
 Tensor finish(Tensor result, const TensorOptions& options) {
   if (options.requires_grad) result.set_requires_grad();
   return result;
+}
+
+using Draw = kernel::Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)>;
+
+void draw(const char* where, const char* name, const Draw& slot, const Tensor& out) {
+  detail::check_floating(where, name, out);
+  Generator& generator = default_generator();
+  slot[out.device()](out, generator.seed(), generator.next_stream());
+}
+
+// Fresh numbers over the elements of `t`, where they lie if that is without gaps.
+void overwrite(const char* where, const Draw& slot, Tensor& t) {
+  detail::check_in_place(where, t);
+  NoGrad no_grad;
+  if (!t.is_contiguous()) {
+    const Tensor numbers = detail::allocate(t.shape(), t.dtype(), t.device());
+    draw(where, "t", slot, numbers);
+    t.copy_(numbers);
+    return;
+  }
+  detail::make_plain(t);
+  draw(where, "t", slot, t);
+  detail::bump_version(t);
 }
 
 }  // namespace
@@ -82,19 +106,18 @@ Tensor arange(Scalar start, Scalar end, Scalar step, const TensorOptions& option
 
 Tensor rand(const Shape& shape, const TensorOptions& options) {
   Tensor result = detail::allocate(shape, options.dtype, options.device);
-  detail::check_floating("rand", "options.dtype", result);
-  Generator& generator = default_generator();
-  kernel::random_uniform[options.device](result, generator.seed(), generator.next_stream());
+  draw("rand", "options.dtype", kernel::random_uniform, result);
   return finish(result, options);
 }
 
 Tensor randn(const Shape& shape, const TensorOptions& options) {
   Tensor result = detail::allocate(shape, options.dtype, options.device);
-  detail::check_floating("randn", "options.dtype", result);
-  Generator& generator = default_generator();
-  kernel::random_normal[options.device](result, generator.seed(), generator.next_stream());
+  draw("randn", "options.dtype", kernel::random_normal, result);
   return finish(result, options);
 }
+
+void rand_(Tensor t) { overwrite("rand_", kernel::random_uniform, t); }
+void randn_(Tensor t) { overwrite("randn_", kernel::random_normal, t); }
 
 Tensor rand_like(const Tensor& other) { return rand(other.shape(), other.options()); }
 Tensor randn_like(const Tensor& other) { return randn(other.shape(), other.options()); }

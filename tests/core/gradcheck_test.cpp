@@ -87,8 +87,8 @@ TEST(Gradcheck, SkipsKinks) {
 }
 
 TEST(Gradcheck, SkipsKinksOfSmallSlopes) {
-  const auto result = gradcheck([](const Tensors& x) { return relu(x[0]) * 1e-3; }, {exact({-1, 0, 1}, {3})},
-                                {.atol = 1e-10});
+  const auto result =
+      gradcheck([](const Tensors& x) { return relu(x[0]) * 1e-3; }, {exact({-1, 0, 1}, {3})}, {.atol = 1e-10});
   EXPECT_TRUE(result.ok) << result.message;
   EXPECT_EQ(result.skipped, 1);
 }

@@ -122,7 +122,26 @@ TEST(Random, UniformNumbersStayBelowOneInEveryType) {
   }
 }
 
+TEST(Random, InPlaceItDrawsTheSameNumbers) {
+  manual_seed(3);
+  const auto uniform = rand({4, 6}).to_vector<float>(), normal = randn({4, 6}).to_vector<float>();
+  Tensor x = zeros({4, 6}), columns = zeros({6, 4}).t();
+  const uint64_t version = x.version();
+  manual_seed(3);
+  rand_(x);
+  EXPECT_EQ(x.to_vector<float>(), uniform);
+  EXPECT_GT(x.version(), version);
+  manual_seed(3);
+  rand_(columns), randn_(columns);
+  EXPECT_EQ(columns.contiguous().to_vector<float>(), normal);
+  EXPECT_ERROR(rand_(zeros({2}).set_requires_grad()), AutogradError,
+               "rand_: the tensor requires a gradient, expected one that autograd does not record, or NoGrad (shape "
+               "[2], a leaf)");
+}
+
 TEST(Random, NeedsAFloatingType) {
+  EXPECT_ERROR(rand_(zeros({2}, {.dtype = DType::int64})), DTypeError,
+               "rand_: t is int64, expected a floating type (t [2])");
   EXPECT_ERROR(rand({2}, {.dtype = DType::int64}), DTypeError,
                "rand: options.dtype is int64, expected a floating type (options.dtype [2])");
   EXPECT_ERROR(randn({2}, {.dtype = DType::uint8}), DTypeError,

@@ -264,7 +264,7 @@ TEST(CrossEntropy, NamesALabelOutOfRange) {
         const Tensor log_sums = empty({5, 2}, {.dtype = dtype == DType::float64 ? DType::float64 : DType::float32});
         const auto run = [&](double label) {
           kernel::cross_entropy_forward[cpu_device](x, of_type({0, 9, 1, label, 2}, {5}, label_type), {}, losses, {},
-                                                  log_sums);
+                                                    log_sums);
         };
         EXPECT_ERROR(run(12), IndexError, "cross_entropy: label 12 at position 3, expected 0 <= label < 10");
         EXPECT_ERROR(run(10), IndexError, "cross_entropy: label 10 at position 3, expected 0 <= label < 10");
@@ -273,8 +273,8 @@ TEST(CrossEntropy, NamesALabelOutOfRange) {
       }
     }
   });
-  EXPECT_ERROR(kernel::cross_entropy_forward[cpu_device](zeros({1, 2}), zeros({1}), {}, zeros({1}), {}, zeros({2})), DTypeError,
-               "cross_entropy: no cpu kernel for float32");
+  EXPECT_ERROR(kernel::cross_entropy_forward[cpu_device](zeros({1, 2}), zeros({1}), {}, zeros({1}), {}, zeros({2})),
+               DTypeError, "cross_entropy: no cpu kernel for float32");
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Matrix products.
 #include "dnn/ops/linear.h"
 
+#include <gtest/gtest.h>
+
+#include "dnn/ops.h"
 #include "tests/harness/activation.h"
 #include "tests/harness/op_row.h"
 
@@ -232,6 +235,22 @@ Row linear_row() {
                 .reference = [c](const std::vector<Array>& x) { return linear_reference(c, x); }});
   }
   return row.within(6, 8);
+}
+
+// Few rows and many columns take another way through the product.
+TEST(Linear, OfASmallBatchAndManyFeaturesIsExact) {
+  const Tensor x = randn({19, 530}), weight = randn({77, 530}), bias = randn({77});
+  const auto wide = [](const Tensor& t) { return t.to(DType::float64); };
+  const Tensor exact = linear(wide(x), wide(weight), wide(bias));
+  EXPECT_LT(max(abs(wide(linear(x, weight, bias)) - exact)).item(), 1e-4);
+
+  Tensor left = randn({19, 77}).set_requires_grad();
+  const Tensor right = randn({77, 530}), grad = randn({19, 530});
+  const Tensor expected = matmul(wide(grad), wide(right).t());
+  for (const double times : {1.0, 2.0}) {  // the second gradient is added to the first
+    matmul(left, right).backward(grad);
+    EXPECT_LT(max(abs(wide(left.grad()) - expected * times)).item(), 2e-4);
+  }
 }
 
 const Rows rows{matmul_row(), bmm_row(), dot_row(), outer_row(), linear_row()};

@@ -87,6 +87,14 @@ TEST(Allocator, CountersTellUsePeakAndReserve) {
   EXPECT_EQ(allocator.stats().reserved, 0);
 }
 
+TEST(Allocator, DiscardedBlocksGoBackToTheSystem) {
+  Allocator allocator;
+  allocator.discard(nullptr, 0);
+  allocator.discard(allocator.allocate(1000), 1000);
+  EXPECT_EQ(allocator.stats().in_use, 0);
+  EXPECT_EQ(allocator.stats().reserved, 0);
+}
+
 TEST(Allocator, OutOfMemoryTellsTheFacts) {
   Allocator allocator(2 * MiB);
   void* kept = allocator.allocate(MiB);

@@ -58,6 +58,9 @@ TEST(OneDnn, TheWorkspaceGrowsAndIsCut) {
   EXPECT_EQ(static_cast<char*>(second) - static_cast<char*>(first), 128);
   workspace.reserve(64);
   EXPECT_EQ(workspace.take(64), first);
+  const int64_t reserved = memory_stats().reserved;
+  workspace.reserve(1 << 20);  // in place of the smaller one
+  EXPECT_LE(memory_stats().reserved, reserved + (1 << 20));
 }
 
 TEST(OneDnn, WarmStepsAskTheSystemForNothing) {

@@ -43,6 +43,12 @@ Tensor randn(const Shape& shape, const TensorOptions& options = {});
 Tensor rand_like(const Tensor& other);
 /// `randn` with shape, type and device of another tensor.
 Tensor randn_like(const Tensor& other);
+
+/// Overwrites the elements of `t` with the numbers of `rand(t.shape(), t.options())`. Throws as an in-place operation
+/// does, and DTypeError unless the type is floating.
+void rand_(Tensor t);
+/// The same with the numbers of `randn`.
+void randn_(Tensor t);
 /// Uniform whole numbers low <= x < high of any type but bool, drawn from the default generator, the same on every
 /// device. Throws ArgumentError unless low < high.
 Tensor randint(int64_t low, int64_t high, const Shape& shape, const TensorOptions& options = {.dtype = DType::int64});
