@@ -43,8 +43,12 @@ std::optional<Pair> pair_of(const Work& ours, const Work& peer) {
   const auto [low, high] = std::ranges::minmax(ratios);
   Pair pair{.ours = medians(a).front(), .peer = medians(b).front(), .ratio = median(ratios), .low = low, .high = high};
   pair.rounds = ratios.size();
-  if (pair.ours.peak_bytes.value_or(0) > 0 && pair.peer.peak_bytes.value_or(0) > 0)
-    pair.memory = static_cast<double>(*pair.ours.peak_bytes) / static_cast<double>(*pair.peer.peak_bytes);
+  std::optional<int64_t> least;
+  for (const auto& [mode, rounds] : peer.modes)
+    if (const int64_t bytes = medians(rounds).front().peak_bytes.value_or(0); bytes > 0)
+      least = std::min(least.value_or(bytes), bytes);
+  if (least && pair.ours.peak_bytes.value_or(0) > 0)
+    pair.memory = static_cast<double>(*pair.ours.peak_bytes) / static_cast<double>(*least);
   return pair;
 }
 

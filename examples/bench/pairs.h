@@ -29,7 +29,8 @@ struct Pair {
   Row ours, peer;
   double ratio = 0, low = 0, high = 0;  // median and range of the rounds
   size_t rounds = 0;                    // that both sides have
-  std::optional<double> memory;         // the most of ours over the most of theirs
+  // The most of all rounds, ours over that of their mode that needs least: a compiled mode's peak is the compiler's.
+  std::optional<double> memory;
 };
 
 // None when the works differ or have no round in common.

@@ -11,7 +11,8 @@ little time lies between what is compared.
 
 `compare` prints a row for each case that both sides have (device, workload, phase, dtype, batch, threads). Of each side the mode with
 the best median counts. The ratio is that of samples a second, ours over the peer's, paired round by round: the median of the pairs
-with their range. The ratio of memory is ours over the peer's, the most of all rounds. Exits with 1 when a ratio is below --at-least,
+with their range. The ratio of memory is ours over that of the peer's mode that needs least (the peak of a compiled mode is the
+compiler's), each the most of all rounds. Exits with 1 when a ratio is below --at-least,
 when a row of --require is missing, or when there is nothing to compare.
 """
 import argparse
@@ -72,9 +73,14 @@ def best(modes):
     return max(modes.values(), key=rate)
 
 
-def memory_ratio(ours, peer):
-    most = [max((row.get("peak_bytes") or 0 for row in rows), default=0) for rows in (ours, peer)]
-    return f"{most[0] / most[1]:.2f}" if all(most) else ""
+def memory_ratio(ours, modes):
+    most = lambda rows: max((row.get("peak_bytes") or 0 for row in rows), default=0)
+    least = min(filter(None, map(most, modes.values())), default=0)
+    return f"{most(ours) / least:.2f}" if most(ours) and least else ""
+
+
+def readable(number):
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def compare_files(our_path, peer_path, args):
@@ -93,8 +99,8 @@ def compare_files(our_path, peer_path, args):
             wrong.append(f"{case[1]}/{case[2]}: no round has both sides")
             continue
         ratio = statistics.median(ratios)
-        cells = [*("" if x is None else str(x) for x in case), f"{rate(a):,.4g}", f"{rate(b):,.4g} ({b[0]['mode']})",
-                 f"{ratio:.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}", str(len(ratios)), memory_ratio(a, b)]
+        cells = [*("" if x is None else str(x) for x in case), readable(rate(a)), f"{readable(rate(b))} ({b[0]['mode']})",
+                 f"{ratio:.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}", str(len(ratios)), memory_ratio(a, peer[case])]
         print("| " + " | ".join(cells) + " |")
         if ratio < args.at_least:
             wrong.append(f"{case[1]}/{case[2]}: {ratio:.2f} is below {args.at_least:g}")

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <csignal>
+#include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "examples/bench/child.h"
 #include "examples/bench/cost.h"
 #include "examples/bench/machine.h"
 #include "examples/bench/measure.h"
@@ -183,6 +187,21 @@ TEST(BenchMeasure, AMachineComesBackFromJsonAndSaysWhatItCan) {
             "written)");
 }
 
+// This program runs itself: the second time it tells its threads, and dies.
+TEST(BenchChild, TellsWhatItPrintedAndHowItEnded) {
+  constexpr const char* sign = "DNN_BENCH_TEST_CHILD";
+  if (std::getenv(sign) != nullptr) {
+    std::cout << "threads: " << std::getenv("OMP_NUM_THREADS") << std::endl;
+    std::raise(SIGKILL);
+  }
+  setenv(sign, "1", 1);
+  const ChildResult killed = run_child({"--gtest_filter=BenchChild.*"}, 3);
+  EXPECT_THAT(killed.output, HasSubstr("threads: 3\n"));
+  EXPECT_EQ(killed.failure, "it was ended by signal 9 (Killed)");
+  unsetenv(sign);
+  EXPECT_EQ(run_child({"--gtest_list_tests"}, 0).failure, "");
+}
+
 // ---- the table ------------------------------------------------------------------------------------------------------
 
 TEST(BenchTable, NumbersHaveThreeDigits) {
@@ -278,7 +297,9 @@ TEST(BenchReport, PairsAreComparedRoundByRound) {
     ours.back().round = peers.back().round = std::ssize(ours) - 1;
     peers.back().peak_bytes = 6 << 20;
   }
-  const std::vector<Pair> found = pairs(ours, peers);
+  std::vector<Row> modes = peers;
+  modes.push_back(row("pytorch", "mlp", "cpu", 1)), modes.back().mode = "compile", modes.back().peak_bytes = 60 << 20;
+  const std::vector<Pair> found = pairs(ours, modes);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].rounds, 3u);
   EXPECT_EQ(found[0].ratio, 2);

@@ -38,7 +38,8 @@ A step is a whole optimisation step (train) or a forward pass (infer) on a batch
 and optimizers are those of `examples/bench/workloads.cpp`, and `examples/peers/torch_bench.py` has the same in PyTorch. Both programs
 run in turn, A B A B ..., on the same machine. Of each side the mode with the best median counts. The ratio is that of samples a second, libdnn's over
 PyTorch's, round by round: the median of the pairs, and their range. Above 1 libdnn is faster; **bold** is a row below 1. The ratio of
-memory is that of peak memory: below 1 libdnn needs less. `make bench` measures this machine and draws its own report.
+memory is that of peak memory, over the mode of PyTorch that needs least (a compiled mode's peak is the compiler's): below 1 libdnn needs
+less. `make bench` measures this machine and draws its own report.
 )";
 
 std::string read(const std::string& path) {
