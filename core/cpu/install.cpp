@@ -14,12 +14,13 @@
 namespace dnn::cpu {
 namespace {
 
-bool has_avx2() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
-#endif
+const char* name_of(SimdVariant variant) {
+  switch (variant) {
+    case SimdVariant::avx512: return "AVX-512";
+    case SimdVariant::avx2: return "AVX2 and FMA";
+    case SimdVariant::baseline: break;
+  }
+  return "baseline";
 }
 
 // Besides the allocator's blocks, what the kernels keep to be faster next time.
@@ -33,7 +34,7 @@ void release_all_cached(int) {
 }
 
 void describe(SystemReport& report) {
-  report.cpu = {.kernels = has_avx2() ? "AVX2 and FMA" : "baseline",
+  report.cpu = {.kernels = name_of(best_variant()),
                 .threads = std::max(1, onednn::threads()),
                 .onednn = onednn::version(),
                 .instructions = onednn::instructions()};
@@ -65,8 +66,7 @@ void fill(Slot& slot, Function function) {
 
 void install() {
   install_runtime();
-  install_baseline();
-  if (has_avx2()) install_avx2();
+  install_simd(best_variant());
 
   fill(kernel::conv2d_layout, conv2d_layout);
   fill(kernel::conv2d_forward, conv2d_forward);

@@ -1,4 +1,4 @@
-// Running the vectorised CPU kernels in both variants that they are compiled in.
+// Running the vectorised CPU kernels in the variants that they are compiled in.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,22 +23,17 @@ constexpr DType floating_types[] = {DType::float64, DType::float32, DType::float
 constexpr DType number_types[] = {DType::float64, DType::float32, DType::float16, DType::bfloat16,
                                   DType::int64,   DType::int32,   DType::uint8};
 
-inline bool has_avx2() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
-#endif
-}
-
 // The variants that this machine can run; the last one is what cpu::install() chose.
 inline std::vector<std::string> variants() {
-  return has_avx2() ? std::vector<std::string>{"baseline", "avx2"} : std::vector<std::string>{"baseline"};
+  const std::vector<std::string> all{"baseline", "avx2", "avx512"};
+  return {all.begin(), all.begin() + static_cast<int>(cpu::best_variant()) + 1};
 }
 
 inline void install_variant(const std::string& variant) {
   detail::ensure_installed();
-  variant == "avx2" ? cpu::install_avx2() : cpu::install_baseline();
+  cpu::install_simd(variant == "avx512" ? cpu::SimdVariant::avx512
+                    : variant == "avx2" ? cpu::SimdVariant::avx2
+                                        : cpu::SimdVariant::baseline);
 }
 
 // Calls f() once under each variant, and leaves the chosen one.

@@ -18,7 +18,7 @@
 #include "dnn/tensor.h"
 
 #ifndef DNN_SIMD_VARIANT
-#error "compiled by baseline.cpp and avx2.cpp only"
+#error "compiled by the sources of this folder only, one variant each"
 #endif
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/cpu/simd/recurrent_backward.h"
+#include "core/cpu/simd/recurrent_forward.h"
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 

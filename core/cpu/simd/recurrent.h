@@ -1,16 +1,14 @@
-// Recurrent layers, forward: one product takes the inputs of all steps through their weights, one product for each step
-// the state before it; what is left of a step is one loop over the units, in which the gates are fused. oneDNN's own
-// primitives for LSTM and GRU take the same time and would want the weights in another order.
+// Recurrent layers: their sizes, their memory, and how their work is shared out.
 //
 // The reserve holds for every direction the gates of all steps, [t, n, columns], and behind them the memory cells of an
 // LSTM, [t, n, hidden]. Columns are i, f, g, o of an LSTM; r, z, n of a GRU and before n, in place of the third, the
 // state's part of it, which the reset gate multiplies: r, z, W_hn h + b_hn, n. The first three columns are then what
-// the product with the state adds to. A plain RNN has its one gate in the output itself.
+// the product with the state adds to. A plain RNN has its one gate in the output itself. Where no way back may follow
+// nothing is kept: the cells of an LSTM stand in c_n.
 #pragma once
 
 #include "core/cpu/products.h"
-#include "core/cpu/simd/common.h"
-#include "core/functors.h"
+#include "core/cpu/simd/tile.h"
 #include "core/kernels/recurrent.h"
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
@@ -31,14 +29,15 @@ struct RecurrentSizes {
         columns(p.cell == RecurrentCell::lstm || p.cell == RecurrentCell::gru ? 4 * p.hidden : p.hidden),
         state_columns(p.gates * p.hidden),
         is_plain(columns == p.hidden),
-        gates(is_plain ? 0 : rows * columns),
-        cells(p.cell == RecurrentCell::lstm ? rows * p.hidden : 0) {}
+        training(p.training),
+        gates(is_plain || !training ? 0 : rows * columns),
+        cells(p.cell == RecurrentCell::lstm && training ? rows * p.hidden : 0) {}
   RecurrentCell cell;
   int64_t steps, batch, rows, input, hidden;
   int64_t width;          // of a row of the output
   int64_t columns;        // of a row of gates
   int64_t state_columns;  // of these, what the product with the state gives
-  bool is_plain;
+  bool is_plain, training;
   int64_t gates, cells;  // of one direction in the reserve
   int64_t reserve() const { return gates + cells; }
 };
@@ -46,7 +45,9 @@ struct RecurrentSizes {
 // One direction of a layer: its pointers, and the order of its steps.
 template <class T>
 struct RecurrentDirection {
-  RecurrentDirection(const RecurrentSizes& sizes, const kernel::RecurrentTensors& t, int64_t direction)
+  // c_n is looked at where there is no reserve.
+  RecurrentDirection(const RecurrentSizes& sizes, const kernel::RecurrentTensors& t, const Tensor* c_n,
+                     int64_t direction)
       : s(sizes),
         reversed(direction == 1),
         x(pointer<T>(t.x)),
@@ -55,14 +56,15 @@ struct RecurrentDirection {
         c_0(t.c_0.defined() ? pointer<T>(t.c_0) + direction * s.batch * s.hidden : nullptr),
         weight_ih(pointer<T>(t.weights[direction].weight_ih)),
         weight_hh(pointer<T>(t.weights[direction].weight_hh)),
-        gates(s.is_plain ? y : pointer<T>(t.reserve) + direction * s.reserve()),
-        gate_stride(s.is_plain ? s.width : s.columns),
-        cells(s.is_plain ? nullptr : gates + s.gates) {}
+        gates(s.training && !s.is_plain ? pointer<T>(t.reserve) + direction * s.reserve() : nullptr),
+        cells(s.cell != RecurrentCell::lstm ? nullptr
+              : s.training                  ? gates + s.gates
+                                            : pointer<T>(*c_n) + direction * s.batch * s.hidden) {}
 
   // The time of the i-th step in this direction.
   int64_t time(int64_t i) const { return reversed ? s.steps - 1 - i : i; }
-  T* gates_at(int64_t i) const { return gates + time(i) * s.batch * gate_stride; }
-  T* cells_at(int64_t i) const { return cells + time(i) * s.batch * s.hidden; }
+  T* gates_at(int64_t i) const { return gates + time(i) * s.batch * s.columns; }
+  T* cells_at(int64_t i) const { return s.training ? cells + time(i) * s.batch * s.hidden : cells; }
   T* y_at(int64_t i) const { return y + time(i) * s.batch * s.width; }
   // The states before a step; null for zeros.
   Rows<T> h_before(int64_t i) const { return i == 0 ? Rows<T>{h_0, s.hidden} : Rows<T>{y_at(i - 1), s.width}; }
@@ -73,155 +75,57 @@ struct RecurrentDirection {
   const T* x;
   T* y;
   const T *h_0, *c_0, *weight_ih, *weight_hh;
-  T* gates;
-  int64_t gate_stride;
-  T* cells;
+  T *gates, *cells;
 };
 
-// Calls body(row) for the rows of a batch in parallel; each costs some exponentials for every unit.
-template <class Body>
-[[gnu::always_inline]] inline void for_batch(const RecurrentSizes& s, const Body& body) {
-  constexpr int64_t cost = 16;
-  parallel(s.batch, s.batch * s.hidden * cost, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) body(row);
-  });
+inline int64_t thread_count() {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
 }
 
-template <class T>
-[[gnu::always_inline]] inline T sigmoid(T x) {
-  return functor::Sigmoid{}.forward(x);
-}
+// A share of a step: columns in panels, and rows of the batch.
+struct RecurrentPart {
+  int64_t first_panel, end_panel, first_row, end_row;
+};
 
-// The sum of both biases by column of the gates; where the columns of a GRU part, the bias of one of them.
-template <class T>
-void add_biases(const RecurrentSizes& s, const RecurrentWeights& w, T* bias) {
-  const T* const ih = w.bias_ih.defined() ? pointer<T>(w.bias_ih) : nullptr;
-  const T* const hh = w.bias_hh.defined() ? pointer<T>(w.bias_hh) : nullptr;
-  const int64_t apart = s.cell == RecurrentCell::gru ? s.hidden : 0;
-  for (int64_t j = 0; j < s.state_columns && hh != nullptr; ++j) bias[j] += hh[j];
-  for (int64_t j = 0; j < s.state_columns && ih != nullptr; ++j)
-    bias[j < s.state_columns - apart ? j : j + apart] += ih[j];
-}
+// For steps that have nothing to do by rows.
+struct Nothing {};
 
-template <class T>
-void lstm_step(const RecurrentDirection<T>& d, const T* bias, int64_t i) {
-  const RecurrentSizes& s = d.s;
-  const int64_t hidden = s.hidden;
-  for_batch(s, [&](int64_t row) {
-    T* const gates = d.gates_at(i) + row * s.columns;
-    T* const c = d.cells_at(i) + row * hidden;
-    T* const h = d.y_at(i) + row * s.width;
-    const T* const all_before = d.c_before(i);
-    const T* const before = all_before == nullptr ? nullptr : all_before + row * hidden;
-    const auto loop = [&](auto has_before) {
-#pragma omp simd
-      for (int64_t j = 0; j < hidden; ++j) {
-        const T in = sigmoid(gates[j] + bias[j]), forget = sigmoid(gates[hidden + j] + bias[hidden + j]);
-        const T cell = math::tanh(gates[2 * hidden + j] + bias[2 * hidden + j]);
-        const T out = sigmoid(gates[3 * hidden + j] + bias[3 * hidden + j]);
-        T next = in * cell;
-        if constexpr (has_before.value) next += forget * before[j];
-        gates[j] = in, gates[hidden + j] = forget, gates[2 * hidden + j] = cell, gates[3 * hidden + j] = out;
-        c[j] = next;
-        h[j] = out * math::tanh(next);
+// Calls by_row(i, first row, end) and then by_panel(i, part) for steps 0 to s.steps - 1, shared out among the threads.
+// No row of a batch needs another one: where the weights stay in a core's cache, each thread takes some rows through
+// all steps. Large weights are better read by one thread each; all of them meet after every call then.
+template <class ByRow, class ByPanel>
+[[gnu::always_inline]] inline void for_steps(const RecurrentSizes& s, int64_t panels, int64_t weight_bytes,
+                                             const ByRow& by_row, const ByPanel& by_panel) {
+  constexpr bool has_rows = !std::is_same_v<ByRow, Nothing>;
+  constexpr int64_t cache = 1 << 20, group = 8 * tile_rows;
+  const int64_t work = s.batch * s.hidden * 16;  // each unit costs some exponentials
+  if (weight_bytes <= cache && s.batch >= 4 * thread_count()) {
+    return parallel(s.batch, work * s.steps, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = 0; i < s.steps; ++i) {
+        if constexpr (has_rows) by_row(i, begin, end);
+        by_panel(i, RecurrentPart{0, panels, begin, end});
       }
-    };
-    if (before != nullptr) return loop(std::true_type{});
-    loop(std::false_type{});
-  });
-}
-
-template <class T>
-void gru_step(const RecurrentDirection<T>& d, const T* bias, int64_t i) {
-  const RecurrentSizes& s = d.s;
-  const int64_t hidden = s.hidden;
-  const Rows<T> states = d.h_before(i);
-  for_batch(s, [&](int64_t row) {
-    T* const gates = d.gates_at(i) + row * s.columns;
-    T* const h = d.y_at(i) + row * s.width;
-    const T* const before = states.data == nullptr ? nullptr : states.data + row * states.stride;
-    const auto loop = [&](auto has_before) {
-#pragma omp simd
-      for (int64_t j = 0; j < hidden; ++j) {
-        const T reset = sigmoid(gates[j] + bias[j]), update = sigmoid(gates[hidden + j] + bias[hidden + j]);
-        const T state = gates[2 * hidden + j] + bias[2 * hidden + j];
-        const T fresh = math::tanh(gates[3 * hidden + j] + bias[3 * hidden + j] + reset * state);
-        gates[j] = reset, gates[hidden + j] = update, gates[2 * hidden + j] = state, gates[3 * hidden + j] = fresh;
-        T next = (T(1) - update) * fresh;
-        if constexpr (has_before.value) next += update * before[j];
-        h[j] = next;
+    });
+  }
+  const int64_t groups = ceil_div(s.batch, group);
+  for (int64_t i = 0; i < s.steps; ++i) {
+    if constexpr (has_rows) parallel(s.batch, work, 1, [&](int64_t begin, int64_t end) { by_row(i, begin, end); });
+    parallel(panels * groups, work, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; ++k) {
+        const int64_t panel = k / groups, row = k % groups * group;
+        by_panel(i, RecurrentPart{panel, panel + 1, row, smaller(row + group, s.batch)});
       }
-    };
-    if (before != nullptr) return loop(std::true_type{});
-    loop(std::false_type{});
-  });
-}
-
-template <class T>
-void plain_step(const RecurrentDirection<T>& d, const T* bias, int64_t i) {
-  const RecurrentSizes& s = d.s;
-  for_batch(s, [&](int64_t row) {
-    T* const h = d.y_at(i) + row * s.width;
-    const auto loop = [&](auto activation) {
-#pragma omp simd
-      for (int64_t j = 0; j < s.hidden; ++j) h[j] = activation.forward(h[j] + bias[j]);
-    };
-    if (s.cell == RecurrentCell::relu) return loop(functor::Relu{});
-    loop(functor::Tanh{});
-  });
-}
-
-// The gates' share of the inputs of all steps; the columns of a GRU that the inputs have no share in become zero.
-template <class T>
-void multiply_inputs(const RecurrentDirection<T>& d) {
-  const RecurrentSizes& s = d.s;
-  const Rows<T> x{d.x, s.input};
-  if (s.cell != RecurrentCell::gru)
-    return product(s.rows, s.columns, s.input, x, {d.weight_ih, s.input, true}, d.gates, d.gate_stride, false);
-  const int64_t both = 2 * s.hidden;
-  product(s.rows, both, s.input, x, {d.weight_ih, s.input, true}, d.gates, s.columns, false);
-  product(s.rows, s.hidden, s.input, x, {d.weight_ih + both * s.input, s.input, true}, d.gates + 3 * s.hidden,
-          s.columns, false);
-  product(s.rows, s.hidden, 0, x, x, d.gates + both, s.columns, false);
+    });
+  }
 }
 
 inline void recurrent_reserve(const RecurrentProblem& p, int64_t* bytes) {
   const int64_t size = p.dtype == DType::float64 ? 8 : 4;  // 16-bit types compute in float32
   *bytes = RecurrentSizes(p).reserve() * p.directions * size;
-}
-
-template <class T>
-void recurrent_forward_of(const RecurrentProblem& p, const kernel::RecurrentTensors& t, const Tensor& c_n) {
-  const RecurrentSizes s(p);
-  for (int64_t direction = 0; direction < p.directions; ++direction) {
-    const RecurrentDirection<T> d(s, t, direction);
-    const Scratch<T> bias(s.columns);
-    add_biases(s, t.weights[direction], bias.data());
-    multiply_inputs(d);
-    for (int64_t i = 0; i < s.steps; ++i) {
-      const Rows<T> h = d.h_before(i);
-      if (h.data != nullptr)
-        product(s.batch, s.state_columns, s.hidden, h, {d.weight_hh, s.hidden, true}, d.gates_at(i), d.gate_stride,
-                true);
-      if (s.cell == RecurrentCell::lstm) {
-        lstm_step(d, bias.data(), i);
-      } else if (s.cell == RecurrentCell::gru) {
-        gru_step(d, bias.data(), i);
-      } else {
-        plain_step(d, bias.data(), i);
-      }
-    }
-    if (s.cell != RecurrentCell::lstm) continue;
-    const T* const last = d.cells_at(s.steps - 1);
-    T* const to = pointer<T>(c_n) + direction * s.batch * s.hidden;
-    for (int64_t j = 0; j < s.batch * s.hidden; ++j) to[j] = last[j];
-  }
-}
-
-inline void recurrent_forward(const RecurrentProblem& p, const kernel::RecurrentTensors& t, const Tensor& c_n) {
-  if (t.y.numel() == 0) return;
-  if (has_16bit(t.y)) return recurrent_forward_by_float(p, t, c_n);
-  visit_wide("recurrent", p.dtype, [&]<class T>(Type<T>) { recurrent_forward_of<T>(p, t, c_n); });
 }
 
 }  // namespace dnn::cpu::DNN_SIMD_VARIANT

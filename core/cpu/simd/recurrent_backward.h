@@ -1,9 +1,11 @@
 // Recurrent layers, backward: from the last step to the first the gradient of the state goes through the gates, in one
-// fused loop, and through the weights of the state, in one product; the gradients of the weights and of the inputs are
+// fused loop, and through the weights of the state, in tiles; the gradients of the weights and of the inputs are
 // products over all steps in the end.
 #pragma once
 
+#include "core/cpu/simd/gates.h"
 #include "core/cpu/simd/recurrent.h"
+#include "core/functors.h"
 
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
@@ -18,10 +20,11 @@ struct RecurrentUpstream {
 // Each step turns the gradient of its state (the output's and what later steps left in `h`) into that of its gates,
 // and leaves in `h` what reaches the state before on another way than through the product, which comes after it.
 template <class T>
-void lstm_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& up, int64_t i) {
+void lstm_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& up, int64_t i, int64_t first,
+                    int64_t end) {
   const RecurrentSizes& s = d.s;
   const int64_t hidden = s.hidden, time = d.time(i);
-  for_batch(s, [&](int64_t row) {
+  for (int64_t row = first; row < end; ++row) {
     const T* const gates = d.gates_at(i) + row * s.columns;
     const T* const c = d.cells_at(i) + row * hidden;
     const T* const grad_y = up.y + (time * s.batch + row) * s.width;
@@ -34,7 +37,7 @@ void lstm_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& 
 #pragma omp simd
       for (int64_t j = 0; j < hidden; ++j) {
         const T in = gates[j], forget = gates[hidden + j], cell = gates[2 * hidden + j], out = gates[3 * hidden + j];
-        const T squashed = math::tanh(c[j]), gh = grad_y[j] + grad_h[j];
+        const T squashed = gate_tanh(c[j]), gh = grad_y[j] + grad_h[j];
         const T gc = grad_c[j] + gh * out * (T(1) - squashed * squashed);
         T gf = 0;
         if constexpr (has_before.value) gf = gc * before[j];
@@ -45,17 +48,21 @@ void lstm_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& 
         grad_c[j] = gc * forget;
       }
     };
-    if (before != nullptr) return loop(std::true_type{});
-    loop(std::false_type{});
-  });
+    if (before != nullptr) {
+      loop(std::true_type{});
+    } else {
+      loop(std::false_type{});
+    }
+  }
 }
 
 template <class T>
-void gru_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& up, int64_t i) {
+void gru_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& up, int64_t i, int64_t first,
+                   int64_t end) {
   const RecurrentSizes& s = d.s;
   const int64_t hidden = s.hidden, time = d.time(i);
   const Rows<T> states = d.h_before(i);
-  for_batch(s, [&](int64_t row) {
+  for (int64_t row = first; row < end; ++row) {
     const T* const gates = d.gates_at(i) + row * s.columns;
     const T* const grad_y = up.y + (time * s.batch + row) * s.width;
     T* const to = up.gates + (time * s.batch + row) * s.columns;
@@ -77,15 +84,19 @@ void gru_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& u
         grad_h[j] = gh * update;
       }
     };
-    if (before != nullptr) return loop(std::true_type{});
-    loop(std::false_type{});
-  });
+    if (before != nullptr) {
+      loop(std::true_type{});
+    } else {
+      loop(std::false_type{});
+    }
+  }
 }
 
 template <class T>
-void plain_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& up, int64_t i) {
+void plain_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& up, int64_t i, int64_t first,
+                     int64_t end) {
   const RecurrentSizes& s = d.s;
-  for_batch(s, [&](int64_t row) {
+  for (int64_t row = first; row < end; ++row) {
     const T* const h = d.y_at(i) + row * s.width;
     const int64_t at = d.time(i) * s.batch + row;
     const T* const grad_y = up.y + at * s.width;
@@ -95,14 +106,17 @@ void plain_step_back(const RecurrentDirection<T>& d, const RecurrentUpstream<T>&
 #pragma omp simd
       for (int64_t j = 0; j < s.hidden; ++j) to[j] = (grad_y[j] + grad_h[j]) * activation.derivative(h[j], h[j]);
     };
-    if (s.cell == RecurrentCell::relu) return loop(functor::Relu{});
-    loop(functor::Tanh{});
-  });
+    if (s.cell == RecurrentCell::relu) {
+      loop(functor::Relu{});
+    } else {
+      loop(functor::Tanh{});
+    }
+  }
 }
 
-// out [columns] = sum of the rows (+ out when `accumulate`); floats in chunks of rows, these in double.
+// out [columns] = sum of the rows; floats in chunks of rows, these in double.
 template <class T>
-void sum_rows(const T* x, int64_t rows, int64_t columns, int64_t stride, T* out, bool accumulate) {
+void sum_rows(const T* x, int64_t rows, int64_t columns, T* out) {
   constexpr int64_t tile = 32, chunk = 128;
   parallel(ceil_div(columns, tile), rows * columns, 1, [&](int64_t begin, int64_t end) {
     for (int64_t first = begin * tile; first < smaller(end * tile, columns); first += tile) {
@@ -111,14 +125,13 @@ void sum_rows(const T* x, int64_t rows, int64_t columns, int64_t stride, T* out,
       for (int64_t row = 0; row < rows; row += chunk) {
         T sums[tile] = {};
         for (int64_t r = row; r < smaller(row + chunk, rows); ++r) {
-          const T* const from = x + r * stride + first;
+          const T* const from = x + r * columns + first;
 #pragma omp simd
           for (int64_t j = 0; j < lanes; ++j) sums[j] += from[j];
         }
         for (int64_t j = 0; j < lanes; ++j) total[j] += static_cast<double>(sums[j]);
       }
-      for (int64_t j = 0; j < lanes; ++j)
-        out[first + j] = static_cast<T>(total[j]) + (accumulate ? out[first + j] : T(0));
+      for (int64_t j = 0; j < lanes; ++j) out[first + j] = static_cast<T>(total[j]);
     }
   });
 }
@@ -141,6 +154,14 @@ struct InputShares {
   int64_t count;
 };
 
+// out = values (+ out when it accumulates), from the element `first` on.
+template <class T>
+void hand_out(const kernel::RecurrentGradient& out, int64_t first, const T* values, int64_t count) {
+  if (!out.tensor.defined()) return;
+  T* const to = pointer<T>(out.tensor) + first;
+  for (int64_t j = 0; j < count; ++j) to[j] = values[j] + (out.accumulate ? to[j] : T(0));
+}
+
 template <class T>
 void weight_gradients(const RecurrentDirection<T>& d, const T* grad_gates,
                       const kernel::RecurrentGradients::Weights& out) {
@@ -161,21 +182,62 @@ void weight_gradients(const RecurrentDirection<T>& d, const T* grad_gates,
       product(s.state_columns, s.hidden, s.batch, {grad_gates + d.time(0) * s.batch * s.columns, s.columns, true},
               {d.h_0, s.hidden}, to, s.hidden, true);
   }
-  if (out.bias_ih.tensor.defined()) {
-    for (const InputColumns& part : shares)
-      sum_rows(grad_gates + part.first, s.rows, part.count, s.columns, pointer<T>(out.bias_ih.tensor) + part.row,
-               out.bias_ih.accumulate);
-  }
-  if (out.bias_hh.tensor.defined())
-    sum_rows(grad_gates, s.rows, s.state_columns, s.columns, pointer<T>(out.bias_hh.tensor), out.bias_hh.accumulate);
+  if (!out.bias_ih.tensor.defined() && !out.bias_hh.tensor.defined()) return;
+  const Scratch<T> sums(s.columns, ScratchContent::anything);
+  sum_rows(grad_gates, s.rows, s.columns, sums.data());
+  for (const InputColumns& part : shares) hand_out(out.bias_ih, part.row, sums.data() + part.first, part.count);
+  hand_out(out.bias_hh, 0, sums.data(), s.state_columns);
 }
 
-// out = values (+ out when it accumulates), the part of a direction.
+// The weights of the state in panels of as many columns as a tile has, [panels][state_columns][vectors * lanes].
 template <class T>
-void hand_out(const kernel::RecurrentGradient& out, int64_t direction, const T* values, int64_t count) {
-  if (!out.tensor.defined()) return;
-  T* const to = pointer<T>(out.tensor) + direction * count;
-  for (int64_t j = 0; j < count; ++j) to[j] = values[j] + (out.accumulate ? to[j] : T(0));
+struct StatePanels {
+  static constexpr int64_t width = tile_vectors * lanes_of<T>;
+
+  explicit StatePanels(const RecurrentSizes& sizes)
+      : s(sizes), count(ceil_div(s.hidden, width)), size(width * s.state_columns) {}
+
+  void pack(const T* weight, T* to) const {
+    parallel(count, count * size, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p)
+        for (int64_t k = 0; k < s.state_columns; ++k)
+          for (int64_t j = 0; j < width; ++j) {
+            const int64_t column = p * width + j;
+            to[p * size + k * width + j] = column < s.hidden ? weight[k * s.hidden + column] : T(0);
+          }
+    });
+  }
+
+  const RecurrentSizes& s;
+  int64_t count, size;  // of panels, and of one of them
+};
+
+// What the gradient of the gates says about the states before a step, for some rows and columns.
+template <class T>
+void state_gradients(const RecurrentDirection<T>& d, const RecurrentUpstream<T>& up, const StatePanels<T>& panels,
+                     const T* packed, int64_t i, const RecurrentPart& part) {
+  constexpr int64_t width = StatePanels<T>::width;
+  const RecurrentSizes& s = d.s;
+  const T* const gates = up.gates + d.time(i) * s.batch * s.columns;
+  for (int64_t p = part.first_panel; p < part.end_panel; ++p) {
+    for_tiles(part.first_row, part.end_row, [&](auto height, int64_t row) {
+      constexpr int rows = decltype(height)::value, lanes = lanes_of<T>;
+      Tile<T, rows> tile = {};
+      multiply<all_vectors>(tile, gates + row * s.columns, s.columns, s.state_columns, packed + p * panels.size);
+      T sums[rows][width];
+      for (int r = 0; r < rows; ++r)
+        for (int j = 0; j < tile_vectors; ++j) store_vector(&sums[r][j * lanes], tile.sums[r][j]);
+      const int64_t count = smaller(width, s.hidden - p * width);
+      for (int r = 0; r < rows; ++r) {
+        T* const to = up.h + (row + r) * s.hidden + p * width;
+        if (s.cell == RecurrentCell::gru) {
+          for (int64_t j = 0; j < count; ++j) to[j] += sums[r][j];
+        } else {
+          for (int64_t j = 0; j < count; ++j) to[j] = sums[r][j];
+        }
+      }
+    });
+  }
 }
 
 template <class T>
@@ -183,27 +245,34 @@ void recurrent_backward_of(const RecurrentProblem& p, const kernel::RecurrentTen
                            const Tensor& grad_c_n, const kernel::RecurrentGradients& out) {
   const RecurrentSizes s(p);
   const int64_t state = s.batch * s.hidden;
-  const Scratch<T> grad_gates(s.rows * s.columns), grad_states(2 * state);
+  const StatePanels<T> panels(s);
+  const Scratch<T> grad_gates(s.rows * s.columns, ScratchContent::anything), grad_states(2 * state),
+      packed(panels.count * panels.size, ScratchContent::anything);
   for (int64_t direction = 0; direction < p.directions; ++direction) {
-    const RecurrentDirection<T> d(s, t, direction);
+    const RecurrentDirection<T> d(s, t, nullptr, direction);
     const RecurrentUpstream<T> up{pointer<T>(grad_y) + direction * s.hidden, grad_gates.data(), grad_states.data(),
                                   grad_states.data() + state};
     for (int64_t j = 0; j < state; ++j) {
       up.h[j] = T(0);
       up.c[j] = grad_c_n.defined() ? pointer<T>(grad_c_n)[direction * state + j] : T(0);
     }
-    for (int64_t i = s.steps - 1; i >= 0; --i) {
-      if (s.cell == RecurrentCell::lstm) {
-        lstm_step_back(d, up, i);
-      } else if (s.cell == RecurrentCell::gru) {
-        gru_step_back(d, up, i);
-      } else {
-        plain_step_back(d, up, i);
-      }
-      if (i > 0 || out.h_0.tensor.defined())
-        product(s.batch, s.hidden, s.state_columns, {up.gates + d.time(i) * s.batch * s.columns, s.columns},
-                {d.weight_hh, s.hidden}, up.h, s.hidden, s.cell == RecurrentCell::gru);
-    }
+    panels.pack(d.weight_hh, packed.data());
+    for_steps(
+        s, panels.count, panels.count * panels.size * static_cast<int64_t>(sizeof(T)),
+        [&](int64_t k, int64_t first, int64_t end) {
+          const int64_t i = s.steps - 1 - k;
+          if (s.cell == RecurrentCell::lstm) {
+            lstm_step_back(d, up, i, first, end);
+          } else if (s.cell == RecurrentCell::gru) {
+            gru_step_back(d, up, i, first, end);
+          } else {
+            plain_step_back(d, up, i, first, end);
+          }
+        },
+        [&](int64_t k, const RecurrentPart& part) {
+          const int64_t i = s.steps - 1 - k;
+          if (i > 0 || out.h_0.tensor.defined()) state_gradients(d, up, panels, packed.data(), i, part);
+        });
     if (out.x.tensor.defined()) {
       bool add = out.x.accumulate || direction > 0;
       for (const InputColumns& part : InputShares(s)) {
@@ -212,8 +281,8 @@ void recurrent_backward_of(const RecurrentProblem& p, const kernel::RecurrentTen
         add = true;
       }
     }
-    hand_out(out.h_0, direction, up.h, state);
-    hand_out(out.c_0, direction, up.c, state);
+    hand_out(out.h_0, direction * state, up.h, state);
+    hand_out(out.c_0, direction * state, up.c, state);
     weight_gradients(d, up.gates, out.weights[direction]);
   }
 }

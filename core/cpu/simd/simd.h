@@ -1,11 +1,11 @@
 // The element-wise, reduction, loss, optimizer and copy kernels of the CPU: loops that the compiler vectorises.
 //
-// Every loop is written once, in the headers of this folder, and compiled twice: baseline.cpp with the compiler's
-// default instruction set, avx2.cpp with AVX2 and FMA. Each defines DNN_SIMD_VARIANT and gets all of it in a namespace
-// of that name. Whatever the headers call must be inlined or live in that namespace: an ordinary inline function that
-// avx2.cpp emits could be the copy that the linker keeps for the whole program, and crash an older machine. A test
-// looks for such symbols. Code that throws or owns memory therefore stands in support.cpp, code that owns tensors in
-// by_float.cpp.
+// Every loop is written once, in the headers of this folder, and compiled at least twice: baseline.cpp with the
+// compiler's default instruction set, avx2.cpp with AVX2 and FMA, avx512_*.cpp with AVX-512 where that pays. Each
+// defines DNN_SIMD_VARIANT and gets all of it in a namespace of that name. Whatever the headers call must be inlined or
+// live in that namespace: an ordinary inline function that avx2.cpp emits could be the copy that the linker keeps for
+// the whole program, and crash an older machine. A test looks for such symbols. Code that throws or owns memory
+// therefore stands in support.cpp, code that owns tensors in by_float.cpp.
 #pragma once
 
 #include "core/kernels/loss.h"
@@ -16,22 +16,29 @@
 
 namespace dnn::cpu {
 
-// Fill every slot of this folder; avx2 needs a CPU with AVX2 and FMA.
+// Fill every slot of this folder; avx2 needs a CPU with AVX2 and FMA, avx512 one with AVX-512 F, BW, DQ and VL.
 void install_baseline();
 void install_avx2();
+void install_avx512();
+
+// The last variant that this CPU can run.
+enum class SimdVariant { baseline, avx2, avx512 };
+SimdVariant best_variant();
+void install_simd(SimdVariant variant);
 
 [[noreturn]] void throw_no_kernel(const char* name, DType dtype);
 [[noreturn]] void throw_bad_label(int64_t label, int64_t position, int64_t classes);
 
-// Memory for intermediate results, zero at first, from the allocator of tensors; throws OutOfMemory.
-void* allocate_scratch(int64_t bytes);
+// Memory for intermediate results from the allocator of tensors, zero at first or anything; throws OutOfMemory.
+enum class ScratchContent { zeros, anything };
+void* allocate_scratch(int64_t bytes, ScratchContent content);
 void release_scratch(void* data, int64_t bytes) noexcept;
 
 template <class T>
 class Scratch {
  public:
-  [[gnu::always_inline]] explicit Scratch(int64_t count)
-      : bytes_(count * static_cast<int64_t>(sizeof(T))), data_(static_cast<T*>(allocate_scratch(bytes_))) {}
+  [[gnu::always_inline]] explicit Scratch(int64_t count, ScratchContent content = ScratchContent::zeros)
+      : bytes_(count * static_cast<int64_t>(sizeof(T))), data_(static_cast<T*>(allocate_scratch(bytes_, content))) {}
   [[gnu::always_inline]] ~Scratch() { release_scratch(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

@@ -17,7 +17,7 @@ struct LibraryInfo {
 
 /// What the CPU kernels have chosen on this machine.
 struct CpuInfo {
-  std::string kernels;       ///< The instruction set of libdnn's own loops: "baseline" or "AVX2 and FMA".
+  std::string kernels;       ///< What libdnn's own loops use: "baseline", "AVX2 and FMA" or "AVX-512".
   int threads = 1;           ///< Threads that a kernel uses.
   std::string onednn;        ///< Version of oneDNN.
   std::string instructions;  ///< The best instruction set that oneDNN uses: "AVX-512", "AVX2", "AVX" or "SSE4.1".
