@@ -5,7 +5,7 @@
 // the family. What a call moves and computes is not written down anywhere: the profiler says it of the kernels that
 // ran.
 //
-//   activation/relu/forward/cpu/1048576     bytes_per_second=21.4G/s  of_copy=0.98
+//   activation/relu/forward/cpu/1048576     FLOP/s=0/s bytes_per_second=21.4G/s of_copy=0.98
 //
 // of_copy sets the bytes a second beside those of a copy that moves as many bytes on the same device, so that caches
 // help both alike: 1 is what memory allows, and a row far below does something else than move memory.
