@@ -102,7 +102,8 @@ template <class ByRow, class ByPanel>
                                              const ByRow& by_row, const ByPanel& by_panel) {
   constexpr bool has_rows = !std::is_same_v<ByRow, Nothing>;
   constexpr int64_t cache = 1 << 20, group = 8 * tile_rows;
-  const int64_t work = s.batch * s.hidden * 16;  // each unit costs some exponentials
+  // Each unit costs some exponentials and, eight at a time, the products with the states.
+  const int64_t work = s.batch * s.hidden * (16 + s.state_columns / 8);
   if (weight_bytes <= cache && s.batch >= 4 * thread_count()) {
     return parallel(s.batch, work * s.steps, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = 0; i < s.steps; ++i) {

@@ -256,7 +256,7 @@ void recurrent_backward_of(const RecurrentProblem& p, const kernel::RecurrentTen
       up.h[j] = T(0);
       up.c[j] = grad_c_n.defined() ? pointer<T>(grad_c_n)[direction * state + j] : T(0);
     }
-    panels.pack(d.weight_hh, packed.data());
+    if (s.steps > 1 || out.h_0.tensor.defined()) panels.pack(d.weight_hh, packed.data());
     for_steps(
         s, panels.count, panels.count * panels.size * static_cast<int64_t>(sizeof(T)),
         [&](int64_t k, int64_t first, int64_t end) {
