@@ -69,7 +69,9 @@ std::string report(const Report& contents) {
   text +=
       "<p>train is a whole optimisation step, infer a forward pass, on a batch that already lies on the device. A "
       "number is the median of single steps.</p>\n";
-  text += section("Throughput", "The fastest case of each workload, of all batches, precisions and modes that were measured.", throughput_chart(results));
+  text += section("Throughput",
+                  "The fastest case of each workload, of all batches, precisions and modes that were measured.",
+                  throughput_chart(results));
   text += section(
       "Against the peer",
       "The same work on the same machine: device, batch, precision and threads are equal, and each side "
@@ -80,7 +82,8 @@ std::string report(const Report& contents) {
               "The roof is what the machine was measured to do: copies of memory on the left, products on the right. "
               "A layer's traffic is its input, its output and its parameters, once each; in training also what the "
               "backward pass and the optimizer read and write. A point above the slope runs from caches, or fuses "
-              "layers, and so moves less than that.",
+              "layers, and so moves less than that; one above the flat roof convolves as Winograd does, in fewer "
+              "operations than a convolution is counted for.",
               roofline_charts(results.ours));
   text += section("Scaling over the batch", "Samples a second; solid lines are training, broken ones inference.",
                   scaling_charts(results));

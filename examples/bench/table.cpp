@@ -54,7 +54,8 @@ std::string table_legend() {
          "FLOP/s and bytes/s: what a step needs by its layers' shapes (each layer reads and writes its tensors once),\n"
          "over the median; beside them the share of the machine's peak, above 100 % where caches and fused kernels "
          "save\n"
-         "traffic. memory: what the steps added to the process (CPU), the most that tensors took (GPU).\n";
+         "traffic and Winograd's convolutions operations. memory: what the steps added to the process (CPU), the most\n"
+         "that tensors took (GPU).\n";
 }
 
 std::string speed_up_table(const std::vector<Row>& rows) {
