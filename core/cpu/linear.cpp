@@ -6,6 +6,7 @@
 
 #include "core/cpu/convert.h"
 #include "core/cpu/kernels.h"
+#include "core/cpu/linear.h"
 #include "core/cpu/onednn.h"
 #include "core/functors.h"
 #include "core/kernels/copy.h"
@@ -132,6 +133,9 @@ void finish(const Tensor& out, const Tensor& bias, const Tensor& add, Activation
   finish<T>(pointer(out), pointer(bias), pointer(add), activation, out.shape()[0], out.shape()[1]);
 }
 
+// Where dot products keep up with sgemm, which packs its operands in every call, or are faster.
+bool is_small(const Tensor& x, const Tensor& out) { return out.numel() * x.shape()[1] <= int64_t{1} << 22; }
+
 }  // namespace
 
 void gemm(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out, bool accumulate) {
@@ -189,11 +193,15 @@ void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, con
                   const Tensor& out, const Tensor& before) {
   if (out.numel() == 0) return;
   const Tensor result = float32_like(out);
-  gemm(to_float32(x), false, to_float32(weight), true, result, false);
-  if (out.dtype() == DType::float64)
+  if (out.dtype() == DType::float64) {
+    gemm(x, false, weight, true, result, false);
     finish<double>(result, bias, add, activation);
-  else
+  } else if (is_small(x, out)) {
+    linear_small::forward(to_float32(x), to_float32(weight), to_float32(bias), to_float32(add), activation, result);
+  } else {
+    gemm(to_float32(x), false, to_float32(weight), true, result, false);
     finish<float>(result, to_float32(bias), to_float32(add), activation);
+  }
   if (activation == Activation::gelu_tanh) {
     if (before.defined()) kernel::copy[Device::cpu()](result, before);
     kernel::unary_forward<functor::GeluTanh>[Device::cpu()](functor::GeluTanh{}, result, result);
