@@ -31,8 +31,8 @@ BatchNorm::BatchNorm(const char* name, int64_t channels, const BatchNormLayerOpt
   num_batches_tracked = Buffer(zeros({}, {.dtype = DType::int64}));
 }
 
-Tensor BatchNorm::normalize(const Tensor& x, const Epilogue& epilogue) {
-  Tensor y = batch_norm(x, weight, bias, running_mean, running_var,
+Tensor BatchNorm::normalize(Tensor x, const Epilogue& epilogue) {
+  Tensor y = batch_norm(std::move(x), weight, bias, running_mean, running_var,
                         {.training = training(),
                          .momentum = options_.momentum,
                          .eps = options_.eps,
@@ -55,11 +55,11 @@ Tensor BatchNorm2d::forward_fused(Tensor x, const Epilogue& epilogue) {
   if (x.rank() != 4)
     throw ShapeError(fmt::format("BatchNorm2d: input has {} dimensions, expected 4, [n, c, h, w] (input {})", x.rank(),
                                  x.shape().str()));
-  return normalize(x, epilogue);
+  return normalize(std::move(x), epilogue);
 }
 
 Tensor BatchNorm1d::forward_fused(Tensor x, const Epilogue& epilogue) {
-  if (x.rank() == 2) return normalize(x, epilogue);
+  if (x.rank() == 2) return normalize(std::move(x), epilogue);
   if (x.rank() != 3)
     throw ShapeError(
         fmt::format("BatchNorm1d: input has {} dimensions, expected 2 or 3, [n, c] or [n, c, length] "

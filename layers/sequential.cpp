@@ -108,7 +108,7 @@ Tensor Sequential::forward(Tensor x) {
   for (size_t i = 0; i < links_.size();) {
     detail::Link& link = links_[i++];
     if (link.fusable == nullptr || link.layer->has_forward_hooks()) {
-      x = (*link.layer)(x);
+      x = (*link.layer)(std::move(x));
       continue;
     }
     const auto unseen = [&](size_t next) { return next < links_.size() && !links_[next].layer->has_forward_hooks(); };
@@ -120,7 +120,7 @@ Tensor Sequential::forward(Tensor x) {
     epilogue.relu = unseen(i) && links_[i].is_relu;
     epilogue.gelu_tanh = link.linear != nullptr && unseen(i) && links_[i].is_gelu_tanh;
     if (epilogue.relu || epilogue.gelu_tanh) ++i;
-    x = norm != nullptr ? forward_folded(link, *norm, x, epilogue) : (*link.fusable)(x, epilogue);
+    x = norm != nullptr ? forward_folded(link, *norm, x, epilogue) : (*link.fusable)(std::move(x), epilogue);
   }
   return x;
 }

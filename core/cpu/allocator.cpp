@@ -10,18 +10,15 @@
 #include <fstream>
 #include <limits>
 
+#include "core/cpu/poison.h"
 #include "dnn/error.h"
-
-#ifdef __SANITIZE_ADDRESS__
-extern "C" void __asan_poison_memory_region(const volatile void* data, size_t bytes);
-extern "C" void __asan_unpoison_memory_region(const volatile void* data, size_t bytes);
-#endif
 
 namespace dnn::cpu {
 namespace {
 
 constexpr int64_t alignment = 64;
 constexpr int64_t small_limit = 512;
+constexpr int64_t class_limit = int64_t{1} << 20;
 // Beyond it block sizes would leave 64 bits; no machine has it.
 constexpr int64_t largest_request = int64_t{1} << 60;
 
@@ -36,22 +33,22 @@ int64_t memory_of_this_machine() {
 }
 
 #ifdef __SANITIZE_ADDRESS__
-void poison(const void* data, int64_t bytes) { __asan_poison_memory_region(data, static_cast<size_t>(bytes)); }
-void unpoison(const void* data, int64_t bytes) { __asan_unpoison_memory_region(data, static_cast<size_t>(bytes)); }
+constexpr int64_t guard = 64;  // bytes behind a large block that nobody may touch
 #else
-void poison(const void*, int64_t) {}
-void unpoison(const void*, int64_t) {}
+constexpr int64_t guard = 0;
 #endif
 
 std::string mebibytes(int64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
 
 }  // namespace
 
-Allocator::Allocator(int64_t limit) : limit_(limit < 0 ? memory_of_this_machine() : limit) {}
+Allocator::Allocator(int64_t limit)
+    : limit_(limit < 0 ? memory_of_this_machine() : limit), large_(limit_), lasting_(limit_) {}
 
 int64_t Allocator::block_size(int64_t bytes) {
   const auto round_up = [](int64_t value, int64_t step) { return (value + step - 1) / step * step; };
   if (bytes <= small_limit) return round_up(std::max<int64_t>(bytes, 1), alignment);
+  if (bytes > class_limit) return round_up(bytes, alignment);
   return round_up(bytes, static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes - 1))) / 8);
 }
 
@@ -62,11 +59,27 @@ int Allocator::class_index(int64_t block) {
   return 8 + 8 * (power - 9) + static_cast<int>(step) - 1;
 }
 
-void* Allocator::take_from_system(int64_t block) noexcept {
-  if (block > limit_ - stats_.reserved) return nullptr;
-  void* data = std::aligned_alloc(alignment, static_cast<size_t>(block));
+// A block out of the cache or, within the limit, from the system; null when there is none.
+void* Allocator::take(int64_t block, Purpose purpose) noexcept {
+  const int64_t room = limit_ - reserved();
+  if (block > class_limit) {
+    void* const data = arena(purpose).take(block + guard, room);
+    if (data != nullptr) unpoison(data, block);
+    return data;
+  }
+  FreeBlock*& list = free_[static_cast<size_t>(class_index(block))];
+  if (list != nullptr) {
+    void* const data = list;
+    unpoison(data, block);
+    list = list->next;
+    cached_small_ -= block;
+    return data;
+  }
+  if (block > room) return nullptr;
+  void* const data = std::aligned_alloc(alignment, static_cast<size_t>(block));
   if (data == nullptr) return nullptr;
-  stats_.reserved += block;
+  class_bytes_[static_cast<size_t>(class_index(block))] = block;
+  reserved_small_ += block;
   stats_.system_requests += 1;
   return data;
 }
@@ -76,25 +89,16 @@ void* Allocator::allocate(int64_t bytes, Purpose purpose) {
   const std::lock_guard lock(mutex_);
   const auto describe = [&] {
     return fmt::format("cpu: out of memory, asked for {} ({} in use, {} cached, limit {})", mebibytes(bytes),
-                       mebibytes(stats_.reserved - cached_), mebibytes(cached_), mebibytes(limit_));
+                       mebibytes(reserved() - cached()), mebibytes(cached()), mebibytes(limit_));
   };
   if (bytes < 0 || bytes > largest_request) throw OutOfMemory(describe());
   const int64_t block = block_size(bytes);
-  const int index = class_index(block);
-  void* data = free_[index];
-  if (data != nullptr) {
-    unpoison(data, block);
-    free_[index] = free_[index]->next;
-    cached_ -= block;
-  } else {
-    class_bytes_[index] = block;
-    data = take_from_system(block);
-    if (data == nullptr) {
-      const std::string text = describe();
-      release_cached_locked();
-      data = take_from_system(block);
-      if (data == nullptr) throw OutOfMemory(text);
-    }
+  void* data = take(block, purpose);
+  if (data == nullptr) {
+    const std::string text = describe();
+    release_cached_locked();
+    data = take(block, purpose);
+    if (data == nullptr) throw OutOfMemory(text);
   }
   poison(static_cast<char*>(data) + bytes, block - bytes);
   if (purpose == Purpose::tensor) {
@@ -108,36 +112,34 @@ void Allocator::release(void* data, int64_t bytes, Purpose purpose) noexcept {
   if (data == nullptr) return;
   const std::lock_guard lock(mutex_);
   const int64_t block = block_size(bytes);
-  const int index = class_index(block);
-  unpoison(data, block);
-  free_[index] = new (data) FreeBlock{free_[index]};
-  // The link stays readable: the search for leaks follows no pointers in poisoned memory.
-  poison(static_cast<char*>(data) + sizeof(FreeBlock), block - static_cast<int64_t>(sizeof(FreeBlock)));
-  cached_ += block;
-  if (purpose == Purpose::tensor) stats_.in_use -= bytes;
-}
-
-void Allocator::discard(void* data, int64_t bytes, Purpose purpose) noexcept {
-  if (data == nullptr) return;
-  const std::lock_guard lock(mutex_);
-  const int64_t block = block_size(bytes);
-  unpoison(data, block);
-  std::free(data);
-  stats_.reserved -= block;
+  if (block > class_limit) {
+    poison(data, block);
+    arena(purpose).release(data);
+  } else {
+    unpoison(data, block);
+    FreeBlock*& list = free_[class_index(block)];
+    list = new (data) FreeBlock{list};
+    // The link stays readable: the search for leaks follows no pointers in poisoned memory.
+    poison(static_cast<char*>(data) + sizeof(FreeBlock), block - static_cast<int64_t>(sizeof(FreeBlock)));
+    cached_small_ += block;
+  }
   if (purpose == Purpose::tensor) stats_.in_use -= bytes;
 }
 
 void Allocator::release_cached_locked() noexcept {
-  for (int index = 0; index < class_count; ++index) {
-    while (free_[index] != nullptr) {
-      FreeBlock* block = free_[index];
-      unpoison(block, class_bytes_[index]);
-      free_[index] = block->next;
+  for (FreeBlock*& list : free_) {
+    while (list != nullptr) {
+      FreeBlock* const block = list;
+      const int64_t bytes = class_bytes_[&list - free_.data()];
+      unpoison(block, bytes);
+      list = block->next;
       std::free(block);
-      stats_.reserved -= class_bytes_[index];
+      reserved_small_ -= bytes;
+      cached_small_ -= bytes;
     }
   }
-  cached_ = 0;
+  large_.give_back();
+  lasting_.give_back();
 }
 
 void Allocator::release_cached() noexcept {
@@ -147,7 +149,10 @@ void Allocator::release_cached() noexcept {
 
 MemoryStats Allocator::stats() const {
   const std::lock_guard lock(mutex_);
-  return stats_;
+  MemoryStats stats = stats_;
+  stats.reserved = reserved();
+  stats.system_requests += large_.requests() + lasting_.requests();
+  return stats;
 }
 
 void Allocator::reset_peak() {

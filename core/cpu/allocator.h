@@ -1,8 +1,9 @@
-// The caching allocator of the CPU: freed blocks are kept by size class and handed out again, so that a training loop
-// asks the system for memory in its first steps only.
+// The caching allocator of the CPU: freed blocks are kept and handed out again, so that a training loop asks the system
+// for memory in its first steps only.
 //
-// A power of two is divided into eight size classes, which wastes at most one eighth. A free block holds the link to
-// the next one of its class in its own first bytes, so that freeing needs no memory and cannot fail.
+// Blocks of up to 1 MiB are kept by size class. A power of two is divided into eight classes, which wastes at most one
+// eighth. A free block holds the link to the next one of its class in its own first bytes, so that freeing needs no
+// memory and cannot fail. Larger blocks lie in an arena (arena.h).
 #pragma once
 
 #include <array>
@@ -10,12 +11,14 @@
 #include <mutex>
 #include <utility>
 
+#include "core/cpu/arena.h"
 #include "dnn/device.h"
 
 namespace dnn::cpu {
 
-// Whose memory it is: `MemoryStats::in_use` counts tensors only, `reserved` everything.
-enum class Purpose : uint8_t { tensor, workspace };
+// Whose memory it is: `MemoryStats::in_use` counts tensors only, `reserved` everything. What outlives many steps
+// (packed weights) is `lasting` and lies apart, so as not to cut the memory that tensors use in turn to pieces.
+enum class Purpose : uint8_t { tensor, workspace, lasting };
 
 class Allocator {
  public:
@@ -30,32 +33,35 @@ class Allocator {
   void* allocate(int64_t bytes, Purpose purpose = Purpose::tensor);
   // Takes a block back into the cache; `bytes` and `purpose` as asked.
   void release(void* data, int64_t bytes, Purpose purpose = Purpose::tensor) noexcept;
-  // Gives a block back to the system at once.
-  void discard(void* data, int64_t bytes, Purpose purpose = Purpose::tensor) noexcept;
   // Gives the cached blocks back to the system.
   void release_cached() noexcept;
 
   MemoryStats stats() const;
   void reset_peak();
 
-  // The size of the block that a request gets: 1 to 512 bytes in steps of 64, then eight steps per power of two.
+  // The size of the block that a request gets: 1 to 512 bytes in steps of 64, then eight steps per power of two, beyond
+  // 1 MiB again in steps of 64.
   static int64_t block_size(int64_t bytes);
 
  private:
   struct FreeBlock {
     FreeBlock* next;
   };
-  static constexpr int class_count = 8 + 8 * 54;
+  static constexpr int class_count = 8 + 8 * 11;
 
   static int class_index(int64_t block);
   void release_cached_locked() noexcept;
-  void* take_from_system(int64_t block) noexcept;
+  void* take(int64_t block, Purpose purpose) noexcept;
+  Arena& arena(Purpose purpose) { return purpose == Purpose::lasting ? lasting_ : large_; }
+  int64_t cached() const { return cached_small_ + large_.free_bytes() + lasting_.free_bytes(); }
+  int64_t reserved() const { return reserved_small_ + large_.held() + lasting_.held(); }
 
   mutable std::mutex mutex_;
   std::array<FreeBlock*, class_count> free_{};
   std::array<int64_t, class_count> class_bytes_{};
   int64_t limit_;
-  int64_t cached_ = 0;
+  int64_t reserved_small_ = 0, cached_small_ = 0;
+  Arena large_, lasting_;
   MemoryStats stats_;
 };
 
@@ -66,18 +72,17 @@ Allocator& allocator();
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t bytes) : data_(allocator().allocate(bytes, Purpose::workspace)), bytes_(bytes) {}
+  explicit Buffer(int64_t bytes, Purpose purpose = Purpose::workspace)
+      : data_(allocator().allocate(bytes, purpose)), bytes_(bytes), purpose_(purpose) {}
   Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)), purpose_(other.purpose_) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+    std::swap(purpose_, other.purpose_);
     return *this;
   }
-  ~Buffer() { allocator().release(data_, bytes_, Purpose::workspace); }
-
-  // Gives the memory back to the system, where nobody is going to ask for that size again.
-  void discard() { allocator().discard(std::exchange(data_, nullptr), std::exchange(bytes_, 0), Purpose::workspace); }
+  ~Buffer() { allocator().release(data_, bytes_, purpose_); }
 
   template <class T>
   T* as() const {
@@ -88,6 +93,7 @@ class Buffer {
  private:
   void* data_ = nullptr;
   int64_t bytes_ = 0;
+  Purpose purpose_ = Purpose::workspace;
 };
 
 }  // namespace dnn::cpu

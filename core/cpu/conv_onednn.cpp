@@ -64,6 +64,7 @@ struct Plan {
   MemoryDesc y;
   MemoryDesc packed_weight;
   MemoryDesc plain_weight;
+  bool writes_weight = false;
   // Empty where the tensor is as the primitive wants it.
   Executable reorder_x;
   Executable reorder_y;
@@ -230,6 +231,7 @@ Plan make_plan(const PlanKey& key) {
   plan.conv = Executable(desc);
   plan.x = describe(p.input, layouts.x);
   plan.y = describe(p.output, layouts.y);
+  plan.writes_weight = key.direction == Direction::backward_weight;
   plan.plain_weight = describe_weight(p, dnnl_oihw, dnnl_goihw);
   const dnnl_query_t weight_query =
       key.direction == Direction::backward_weight ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
@@ -278,22 +280,23 @@ const void* packed(const Plan& plan, const Tensor& weight, void* scratch) {
 
 // A piece of the workspace for every tensor that needs one, and the scratch memory of the primitives.
 struct Pieces {
-  explicit Pieces(const Plan& plan) {
-    const auto need = [](bool wanted, const MemoryDesc& desc) {
-      return wanted ? Workspace::rounded(bytes_of(desc)) : 0;
-    };
-    const int64_t x_bytes = need(bool(plan.reorder_x), plan.x), y_bytes = need(bool(plan.reorder_y), plan.y);
-    const int64_t weight_bytes = need(bool(plan.reorder_weight), plan.packed_weight);
-    const int64_t scratch_bytes = Workspace::rounded(plan.scratch_bytes());
-    workspace().reserve(x_bytes + y_bytes + weight_bytes + scratch_bytes);
-    scratch = workspace().take(scratch_bytes);
-    x = workspace().take(x_bytes), y = workspace().take(y_bytes);
-    weight = workspace().take(weight_bytes);
+  explicit Pieces(const Plan& plan)
+      : memory(Workspace::rounded(plan.scratch_bytes()) + x_bytes(plan) + y_bytes(plan) + weight_bytes(plan)),
+        scratch(memory.take(plan.scratch_bytes())),
+        x(memory.take(x_bytes(plan))),
+        y(memory.take(y_bytes(plan))),
+        weight(memory.take(weight_bytes(plan))) {}
+
+  Workspace memory;
+  void *const scratch, *const x, *const y, *const weight;
+
+ private:
+  static int64_t needed(bool wanted, const MemoryDesc& desc) { return wanted ? Workspace::rounded(bytes_of(desc)) : 0; }
+  static int64_t x_bytes(const Plan& plan) { return needed(bool(plan.reorder_x), plan.x); }
+  static int64_t y_bytes(const Plan& plan) { return needed(bool(plan.reorder_y), plan.y); }
+  static int64_t weight_bytes(const Plan& plan) {
+    return needed(plan.writes_weight && bool(plan.reorder_weight), plan.packed_weight);
   }
-  void* scratch;
-  void* x;
-  void* y;
-  void* weight;
 };
 
 // The tensor as the primitive wants it.

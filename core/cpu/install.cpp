@@ -28,7 +28,6 @@ void release_all_cached(int) {
   {
     const std::lock_guard lock(onednn::mutex());
     packed_weights().clear();
-    onednn::workspace().clear();
   }
   allocator().release_cached();
 }

@@ -151,23 +151,11 @@ Executable make_reorder(const MemoryDesc& from, const MemoryDesc& to, bool accum
   return reorder;
 }
 
-void Workspace::reserve(int64_t bytes) {
-  used_ = 0;
-  if (bytes <= buffer_.bytes()) return;
-  buffer_.discard();
-  buffer_ = Buffer(bytes);
-}
-
 void* Workspace::take(int64_t bytes) {
   if (bytes == 0) return nullptr;
   void* piece = buffer_.as<char>() + used_;
   used_ += rounded(bytes);
   return piece;
-}
-
-Workspace& workspace() {
-  static Workspace* const instance = new Workspace;
-  return *instance;
 }
 
 namespace {
@@ -213,8 +201,8 @@ void relayout(const void* from, detail::Layout from_layout, void* to, detail::La
     std::memcpy(to, from, static_cast<size_t>(nchw.numel()) * sizeof(float));
     return;
   }
-  workspace().reserve(Workspace::rounded(reorder.scratch_bytes()));
-  reorder.run({{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}, workspace().take(reorder.scratch_bytes()));
+  const Buffer scratch(reorder.scratch_bytes());
+  reorder.run({{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}, scratch.as<void>());
 }
 
 }  // namespace dnn::cpu

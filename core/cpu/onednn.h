@@ -2,7 +2,7 @@
 //
 // Written for the C interface of oneDNN 2.x. An `Executable` is a primitive with the memory objects of its arguments,
 // which live as long as it does: a call only sets their pointers. Executables are kept in bounded caches by the problem
-// they were made for. Everything here is used under one lock, since memory objects and the workspace are shared.
+// they were made for. Everything here is used under one lock, since memory objects are shared.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.h>
@@ -86,13 +86,11 @@ class Executable {
 // to do.
 Executable make_reorder(const MemoryDesc& from, const MemoryDesc& to, bool accumulate = false);
 
-// One block of memory that grows to the largest need and is cut into pieces for the length of one call.
+// A block of memory that is cut into pieces for the length of one call.
 class Workspace {
  public:
-  // Makes room for that many bytes; earlier pieces are void.
-  void reserve(int64_t bytes);
+  explicit Workspace(int64_t bytes) : buffer_(bytes) {}
   void* take(int64_t bytes);
-  void clear() { buffer_ = {}, used_ = 0; }
   // What `take(bytes)` uses up.
   static int64_t rounded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -100,7 +98,6 @@ class Workspace {
   Buffer buffer_;
   int64_t used_ = 0;
 };
-Workspace& workspace();
 
 // Keeps the values of the keys used last.
 template <class Key, class Value, class Hash>

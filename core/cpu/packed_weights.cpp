@@ -23,7 +23,7 @@ PackedWeights::Entry& PackedWeights::find(const Tensor& weight, const onednn::Me
   entry.storage = impl.storage;
   entry.offset = impl.offset;
   entry.format = format;
-  entry.memory = Buffer(onednn::bytes_of(format));
+  entry.memory = Buffer(onednn::bytes_of(format), Purpose::lasting);
   entries_.push_front(std::move(entry));
   return entries_.front();
 }

@@ -62,15 +62,19 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tens
                                  per_channel, x.shape()));
 }
 
-}  // namespace
+// Whether nobody would notice that the input is overwritten.
+bool is_forgotten(const Tensor& input) {
+  return input.device().is_cpu() && detail::Access::pointer(input).use_count() == 1 &&
+         detail::Access::impl(input).storage.use_count() == 1 && !input.requires_grad() && input.is_contiguous();
+}
 
-Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
-                  const Tensor& running_var, const BatchNormOptions& options) {
+Tensor normalize(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                 const Tensor& running_var, const BatchNormOptions& options, bool overwrites) {
   check(input, weight, bias, running_mean, running_var, options);
   if (options.activation == Activation::gelu_tanh) {  // the kernels know relu alone
     BatchNormOptions plain = options;
     plain.activation = Activation::none;
-    return gelu(batch_norm(input, weight, bias, running_mean, running_var, plain), GeluForm::tanh);
+    return gelu(normalize(input, weight, bias, running_mean, running_var, plain, overwrites), GeluForm::tanh);
   }
   if (input.rank() == 2) {
     BatchNormOptions flat = options;
@@ -82,7 +86,9 @@ Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias,
   const Tensor x = input.contiguous();
   const detail::Layout layout = detail::layout_of(x);
   const Tensor add = options.add.defined() ? detail::in_layout(options.add.contiguous(), layout) : Tensor();
-  Tensor out = detail::allocate_like(x);
+  const bool records = detail::needs_grad(std::initializer_list<Tensor>{input, weight, bias, options.add});
+  const bool in_place = overwrites && !options.training && !records;
+  Tensor out = in_place ? x : detail::allocate_like(x);
   Tensor mean, inv_std;
   const Device device = x.device();
   if (options.training) {
@@ -94,7 +100,8 @@ Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias,
   } else {
     kernel::batch_norm_infer[device](x, weight, bias, add, options.activation, options.eps, running_mean, running_var,
                                      out);
-    if (detail::needs_grad(std::initializer_list<Tensor>{input, weight, bias, options.add})) {
+    if (in_place) detail::bump_version(out);
+    if (records) {
       NoGrad no_grad;
       mean = running_mean.clone();
       inv_std = 1.0 / sqrt(running_var + options.eps);
@@ -125,6 +132,20 @@ Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias,
                    if (out.add.defined()) b.set(3, out.add);
                  });
   return out;
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options) {
+  return normalize(input, weight, bias, running_mean, running_var, options, false);
+}
+
+Tensor batch_norm(Tensor&& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options) {
+  const Tensor x = std::move(input);
+  const bool overwrites = x.defined() && is_forgotten(x);
+  return normalize(x, weight, bias, running_mean, running_var, options, overwrites);
 }
 
 }  // namespace dnn

@@ -49,6 +49,12 @@ class Layer : public Module {
   Tensor operator()(const Tensor& x) {
     return run(x, [&] { return forward(x); });
   }
+  /// The same for an input that nobody needs afterwards: the layer may use its memory.
+  Tensor operator()(Tensor&& x) {
+    const Tensor& seen = x;
+    if (has_forward_hooks()) return (*this)(seen);
+    return run(seen, [&] { return forward(std::move(x)); });
+  }
   /// The computation itself.
   virtual Tensor forward(Tensor x) = 0;
 
@@ -108,6 +114,12 @@ class FusableLayer : public Layer {
   /// relu(layer(x) + add), as far as it is asked for: `bn2(y, {.add = x, .relu = true})`.
   Tensor operator()(const Tensor& x, const Epilogue& epilogue) {
     return run(x, [&] { return forward_fused(x, epilogue); });
+  }
+  /// The same for an input that nobody needs afterwards.
+  Tensor operator()(Tensor&& x, const Epilogue& epilogue) {
+    const Tensor& seen = x;
+    if (has_forward_hooks()) return (*this)(seen, epilogue);
+    return run(seen, [&] { return forward_fused(std::move(x), epilogue); });
   }
   /// The computation itself.
   virtual Tensor forward_fused(Tensor x, const Epilogue& epilogue) = 0;

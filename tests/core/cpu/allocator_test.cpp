@@ -35,7 +35,8 @@ TEST(Allocator, SizeClassesWasteAtMostAnEighth) {
   EXPECT_EQ(Allocator::block_size(64), 64);
   EXPECT_EQ(Allocator::block_size(513), 576);
   EXPECT_EQ(Allocator::block_size(MiB), MiB);
-  EXPECT_EQ(Allocator::block_size(MiB + 1), MiB + MiB / 8);
+  EXPECT_EQ(Allocator::block_size(MiB - MiB / 16), MiB);
+  EXPECT_EQ(Allocator::block_size(MiB + 1), MiB + 64);
 }
 
 TEST(Allocator, BlocksAreAlignedAndNothingIsNothing) {
@@ -87,11 +88,33 @@ TEST(Allocator, CountersTellUsePeakAndReserve) {
   EXPECT_EQ(allocator.stats().reserved, 0);
 }
 
-TEST(Allocator, DiscardedBlocksGoBackToTheSystem) {
+TEST(Allocator, LargeBlocksShareMemory) {
   Allocator allocator;
-  allocator.discard(nullptr, 0);
-  allocator.discard(allocator.allocate(1000), 1000);
-  EXPECT_EQ(allocator.stats().in_use, 0);
+  void* block = allocator.allocate(30 * MiB);
+  const int64_t reserved = allocator.stats().reserved;
+  EXPECT_GE(reserved, 30 * MiB);
+  allocator.release(block, 30 * MiB);
+  void *first = allocator.allocate(9 * MiB), *second = allocator.allocate(20 * MiB);
+  EXPECT_EQ(allocator.stats().reserved, reserved);
+  EXPECT_EQ(allocator.stats().in_use, 29 * MiB);
+  EXPECT_EQ(allocator.stats().system_requests, 1);
+  allocator.release(first, 9 * MiB);
+  allocator.release_cached();
+  EXPECT_LT(allocator.stats().reserved, 22 * MiB);
+  allocator.release(second, 20 * MiB);
+  allocator.release_cached();
+  EXPECT_EQ(allocator.stats().reserved, 0);
+}
+
+TEST(Allocator, WhatLastsLiesApart) {
+  Allocator allocator;
+  void* tensor = allocator.allocate(30 * MiB);
+  allocator.release(tensor, 30 * MiB);
+  void* lasting = allocator.allocate(2 * MiB, Purpose::lasting);
+  EXPECT_EQ(allocator.allocate(30 * MiB), tensor);
+  allocator.release(lasting, 2 * MiB, Purpose::lasting);
+  allocator.release(tensor, 30 * MiB);
+  allocator.release_cached();
   EXPECT_EQ(allocator.stats().reserved, 0);
 }
 

@@ -21,6 +21,10 @@ struct BatchNormOptions {
 /// ShapeError, also in training for a single value per channel; DTypeError unless floating.
 Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options = {});
+/// The same for an input that is moved in: on a CPU, in evaluation and where no gradient is recorded, the result takes
+/// the input's memory unless another tensor shares it.
+Tensor batch_norm(Tensor&& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options = {});
 
 /// Options of `layer_norm`, `group_norm` and `instance_norm`.
 struct NormOptions {

@@ -33,7 +33,7 @@ class BatchNorm : public FusableLayer {
  protected:
   /// Throws ArgumentError unless there is a channel, eps is positive and the momentum is in [0, 1].
   BatchNorm(const char* name, int64_t channels, const BatchNormLayerOptions& options);
-  Tensor normalize(const Tensor& x, const Epilogue& epilogue);
+  Tensor normalize(Tensor x, const Epilogue& epilogue);
 
  private:
   BatchNormLayerOptions options_;
