@@ -72,6 +72,7 @@ DeviceRuntime& runtime_table(DeviceType type) { return tables()[static_cast<size
 void ensure_installed() {
   static std::once_flag once;
   std::call_once(once, [] {
+    kernel::install_work();
     cpu::install();
 #ifdef DNN_HAS_CUDA
     cuda::install();

@@ -4,10 +4,13 @@
 // throws: there is no silent fall-back to another device. Slots are constant-initialised, so nothing runs before main.
 //
 // A call is what a profiler counts as one operation. Its bytes are those of its tensors; kernels that multiply, or
-// write what they read, give their slot a class that says what comes to that from the arguments:
+// write what they read, have a class that says what comes to that from the arguments:
 //
 //   struct ConvWork { template <class... Rest> detail::Work operator()(const ConvProblem& p, const Rest&...) const; };
-//   inline constinit Slot<void(...)> conv2d_forward{"conv2d_forward", ConvWork{}};
+//   conv2d_forward.set_work(ConvWork{});  // in kernels/work.cpp
+//
+// Not where the slot is defined: the function would be compiled in every file that sees it, those for AVX2 included,
+// and the linker keeps one of them for all machines.
 #pragma once
 
 #include <array>
@@ -19,6 +22,9 @@
 namespace dnn::kernel {
 
 [[noreturn]] void throw_empty_slot(const char* name, Device device);
+
+// Calls `set_work` of all slots that have such a class.
+void install_work();
 
 template <class Signature>
 class Slot;
@@ -59,8 +65,6 @@ class Slot<void(Args...)> {
   };
 
   constexpr explicit Slot(const char* name) : name_(name) {}
-  template <std::invocable<Args...> W>
-  constexpr Slot(const char* name, W) : name_(name), work_(&work<W>) {}
 
   // The kernel of a device; throws DeviceError when there is none.
   Kernel operator[](Device device) const {
@@ -72,6 +76,10 @@ class Slot<void(Args...)> {
   bool filled(Device device) const { return functions_[static_cast<size_t>(device.type())] != nullptr; }
   void set(DeviceType type, Function function) { functions_[static_cast<size_t>(type)] = function; }
   const char* name() const { return name_; }
+  template <std::invocable<Args...> W>
+  void set_work(W) {
+    work_ = &work<W>;
+  }
 
  private:
   template <class W>

@@ -37,24 +37,24 @@ inline constinit Slot<void(const ConvProblem& problem, detail::Layout input, det
 // out = conv(x, weight) + bias; bias may be undefined. x and out in any layout, weight and bias plain.
 inline constinit Slot<void(const ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                            const Tensor& out)>
-    conv2d_forward{"conv2d_forward", ConvWork{}};
+    conv2d_forward{"conv2d_forward"};
 
 // out = activation(conv(x, weight) + bias + add), of none and relu; bias and add may be undefined. Fused; may be left
 // empty.
 inline constinit Slot<void(const ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                            const Tensor& add, Activation activation, const Tensor& out)>
-    conv2d_fused{"conv2d_fused", ConvWork{}};
+    conv2d_fused{"conv2d_fused"};
 
 // grad_input (in the layout it was allocated with) from grad_output in any layout (+ grad_input when `accumulate`).
 inline constinit Slot<void(const ConvProblem& problem, const Tensor& grad_output, const Tensor& weight,
                            const Tensor& grad_input, bool accumulate)>
-    conv2d_backward_data{"conv2d_backward_data", ConvWork{}};
+    conv2d_backward_data{"conv2d_backward_data"};
 
 // grad_weight and, when defined, grad_bias [k], both plain (+ themselves when their flag is set).
 inline constinit Slot<void(const ConvProblem& problem, const Tensor& x, const Tensor& grad_output,
                            const Tensor& grad_weight, bool accumulate_weight, const Tensor& grad_bias,
                            bool accumulate_bias)>
-    conv2d_backward_weight{"conv2d_backward_weight", ConvWork{}};
+    conv2d_backward_weight{"conv2d_backward_weight"};
 
 // out [c] = sum of x [n, c, h, w] over all but the channels (+ out when `accumulate`); x in any layout.
 inline constinit Slot<void(const Tensor& x, const Tensor& out, bool accumulate)> channel_sum{"channel_sum"};

@@ -23,7 +23,7 @@ struct RelayoutWork {
 // on a GPU also of 2.
 inline constinit Slot<void(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout,
                            const Shape& nchw, int64_t element_bytes)>
-    relayout{"relayout", RelayoutWork{}};
+    relayout{"relayout"};
 
 // Contiguous floating `out`: element i is math::uniform of word i % 4 of philox(seed, stream, i / 4), in [0, 1).
 inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_uniform{"random_uniform"};

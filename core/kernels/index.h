@@ -29,7 +29,7 @@ struct PickWork {
 
 // out [outer, m, inner] = x at the indices. Any type, contiguous, plain.
 inline constinit Slot<void(const Tensor& x, const Tensor& index, const IndexShape& shape, const Tensor& out)> gather{
-    "gather", PickWork{}};
+    "gather"};
 
 enum class Scatter { add, write };
 
@@ -44,7 +44,7 @@ struct PlaceWork {
 // plain.
 inline constinit Slot<void(const Tensor& source, const Tensor& index, const IndexShape& shape, Scatter how,
                            const Tensor& out)>
-    scatter{"scatter", PlaceWork{}};
+    scatter{"scatter"};
 
 // out [count, rank] (int64) = the coordinates of the elements of the mask (bool, contiguous) that are set, in row-major
 // order; counts (int64) = how many are set up to and including each.

@@ -17,7 +17,7 @@ struct GemmWork {
 // [k, n] or [n, k]. All contiguous, plain, floating, of one type. k = 0 gives zeros (or leaves out).
 inline constinit Slot<void(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& out,
                            bool accumulate)>
-    gemm{"gemm", GemmWork{}};
+    gemm{"gemm"};
 
 // How the matrices of a stack lie: `step` elements apart (0: one matrix for all), their rows `row` elements apart; or
 // their columns, when they are `transposed`.
@@ -44,7 +44,7 @@ struct BatchedGemmWork {
 // leaves out).
 inline constinit Slot<void(const BatchedGemm& problem, const Tensor& a, const Tensor& b, const Tensor& out,
                            bool accumulate)>
-    gemm_batched{"gemm_batched", BatchedGemmWork{}};
+    gemm_batched{"gemm_batched"};
 
 struct LinearWork {
   template <class... Rest>
@@ -58,7 +58,7 @@ struct LinearWork {
 // left empty.
 inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                            Activation activation, const Tensor& out, const Tensor& before)>
-    linear_fused{"linear_fused", LinearWork{}};
+    linear_fused{"linear_fused"};
 
 struct LinearBackwardWork {
   template <class... Rest>
@@ -71,7 +71,7 @@ struct LinearBackwardWork {
 // `accumulate`). Fused; may be left empty.
 inline constinit Slot<void(const Tensor& grad, const Tensor& x, const Tensor& grad_weight, bool accumulate,
                            const Tensor& grad_bias, bool accumulate_bias)>
-    linear_backward_weight{"linear_backward_weight", LinearBackwardWork{}};
+    linear_backward_weight{"linear_backward_weight"};
 
 template <class Visit>
 void visit_linear_slots(Visit&& visit) {

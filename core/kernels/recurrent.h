@@ -80,13 +80,13 @@ inline constinit Slot<void(const RecurrentProblem& problem, int64_t* bytes)> rec
 
 // Writes y, c_n [directions, n, hidden] (lstm alone, else undefined) and the reserve. The final states are parts of y.
 inline constinit Slot<void(const RecurrentProblem& problem, const RecurrentTensors& tensors, const Tensor& c_n)>
-    recurrent_forward{"recurrent_forward", RecurrentWork{}};
+    recurrent_forward{"recurrent_forward"};
 
 // The gradients from those of y and c_n (lstm alone, else undefined); the biases are undefined here. Leaves the reserve
 // as it is.
 inline constinit Slot<void(const RecurrentProblem& problem, const RecurrentTensors& tensors, const Tensor& grad_y,
                            const Tensor& grad_c_n, const RecurrentGradients& out)>
-    recurrent_backward{"recurrent_backward", RecurrentWork{}};
+    recurrent_backward{"recurrent_backward"};
 
 template <class Visit>
 void visit_recurrent_slots(Visit&& visit) {

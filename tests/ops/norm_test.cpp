@@ -1,8 +1,11 @@
 // Batch normalisation.
 #include "dnn/ops/norm.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 
+#include "dnn/ops.h"
 #include "tests/harness/activation.h"
 #include "tests/harness/op_row.h"
 

@@ -1,0 +1,26 @@
+// Which slots count work of their own for a profiler.
+#include "core/kernels/all.h"
+
+namespace dnn::kernel {
+
+void install_work() {
+  conv2d_forward.set_work(ConvWork{});
+  conv2d_fused.set_work(ConvWork{});
+  conv2d_backward_data.set_work(ConvWork{});
+  conv2d_backward_weight.set_work(ConvWork{});
+  recurrent_forward.set_work(RecurrentWork{});
+  recurrent_backward.set_work(RecurrentWork{});
+  relayout.set_work(RelayoutWork{});
+  gather.set_work(PickWork{});
+  scatter.set_work(PlaceWork{});
+  sgd_update.set_work(UpdateWork{});
+  adam_update.set_work(UpdateWork{});
+  rmsprop_update.set_work(UpdateWork{});
+  adagrad_update.set_work(UpdateWork{});
+  gemm.set_work(GemmWork{});
+  gemm_batched.set_work(BatchedGemmWork{});
+  linear_fused.set_work(LinearWork{});
+  linear_backward_weight.set_work(LinearBackwardWork{});
+}
+
+}  // namespace dnn::kernel
