@@ -10,9 +10,10 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-#include <string_view>
+#include <type_traits>
 
 #include "core/cpu/conv.h"
+#include "core/cpu/conv_primitive.h"
 #include "core/cpu/onednn.h"
 #include "core/cpu/packed_weights.h"
 #include "core/kernels/elementwise.h"
@@ -24,22 +25,6 @@ namespace {
 using detail::Layout;
 using kernel::ConvProblem;
 using namespace onednn;
-
-enum class Direction : uint8_t { forward, backward_data, backward_weight };
-
-// What a plan is made for.
-struct PlanKey {
-  ConvProblem problem;
-  Direction direction = Direction::forward;
-  Layout x = Layout::plain;
-  Layout y = Layout::plain;
-  std::optional<Layout> add = std::nullopt;
-  bool bias = false;
-  bool accumulate = false;  // of the gradient
-  bool winograd = false;
-  int threads = 0;
-  friend bool operator==(const PlanKey&, const PlanKey&) = default;
-};
 
 struct PlanHash {
   size_t operator()(const PlanKey& key) const {
@@ -60,7 +45,8 @@ struct PlanHash {
 
 struct Plan {
   Executable conv;
-  MemoryDesc x;  // as the primitive works on them
+  int64_t parts = 1;  // of the batch, one after the other
+  MemoryDesc x;       // as the primitive works on them
   MemoryDesc y;
   MemoryDesc packed_weight;
   MemoryDesc plain_weight;
@@ -80,155 +66,18 @@ struct Plan {
   }
 };
 
-Layout native_layout() { return native_block() == 16 ? Layout::blocked16 : Layout::blocked8; }
-
-// Whether the two layouts of the shape are the same order of elements.
-bool same_order(Layout a, Layout b, const Shape& nchw) {
-  const auto flat = [&](Layout layout) {
-    const bool one_order = nchw[2] * nchw[3] == 1 || (nchw[1] == 1 && layout <= Layout::channels_last);
-    return one_order ? Layout::channels_last : layout;
-  };
-  return flat(a) == flat(b);
-}
-
-struct LayoutPair {
-  Layout x;
-  Layout y;
-  friend bool operator==(LayoutPair, LayoutPair) = default;
-};
-
-// Whether the algorithm of Winograd, which works on tiles of 4x4 results, is faster: not with few tiles, whose work
-// does not outweigh the transformation of the weights, nor with few channels. (oneDNN's own choice is more timid.)
-bool suits_winograd(const ConvProblem& p, Direction direction) {
-  const auto along = [](int64_t size) { return (size + 3) / 4; };
-  const int64_t tiles = p.output[0] * along(p.output[2]) * along(p.output[3]);
-  const int64_t channels = std::min(p.input[1], p.output[1]);
-  const bool large = (tiles >= 48 && channels >= 32) || (tiles >= 512 && direction == Direction::backward_weight);
-  return large && p.groups == 1 && p.weight[2] == 3 && p.weight[3] == 3 && p.stride == Size2(1) &&
-         p.dilation == Size2(1) && native_block() == 16;
-}
-
-// The layouts that the primitive should work in.
-LayoutPair working_layouts(const ConvProblem& p, Layout x, Direction direction) {
-  const int64_t c = p.input[1], k = p.output[1], block = native_block();
-  const bool depthwise = p.groups == c && p.groups == k;
-  const int64_t groups = depthwise ? 1 : p.groups;
-  if (groups == 1 && c <= 3 && k % block == 0 && direction != Direction::backward_data && x == Layout::plain) {
-    return {Layout::plain, native_layout()};
-  }
-  if (c / groups % block == 0 && k / groups % block == 0 && x != Layout::channels_last) {
-    return {native_layout(), native_layout()};
-  }
-  return {Layout::channels_last, Layout::channels_last};
-}
-
-MemoryDesc describe_weight(const ConvProblem& p, dnnl_format_tag_t plain, dnnl_format_tag_t grouped) {
-  if (p.groups == 1) return describe(p.weight, plain);
-  return describe({p.groups, p.weight[0] / p.groups, p.weight[1], p.weight[2], p.weight[3]}, grouped);
-}
-
-// The addition is a sum with what the output holds before, so the addend is copied there first. (A binary operation
-// would spare the copy, but oneDNN 2.6's gives wrong results in several of its convolutions.)
-Attributes post_operations(const PlanKey& key) {
-  Attributes attributes = make_attributes();
-  dnnl_post_ops_t operations = nullptr;
-  DNN_ONEDNN(dnnl_post_ops_create(&operations));
-  const PostOps owner(operations);
-  if (key.add) DNN_ONEDNN(dnnl_post_ops_append_sum(operations, 1.0f));
-  DNN_ONEDNN(dnnl_primitive_attr_set_post_ops(attributes.get(), operations));
-  return attributes;
-}
-
-PrimitiveDesc create(const dnnl_convolution_desc_t& operation, const Attributes& attributes,
-                     const PrimitiveDesc& forward) {
-  dnnl_primitive_desc_t desc = nullptr;
-  const dnnl_status_t status = dnnl_primitive_desc_create(&desc, &operation, attributes.get(), engine(), forward.get());
-  if (status == dnnl_unimplemented) return nullptr;
-  DNN_ONEDNN(status);
-  return PrimitiveDesc(desc);
-}
-
-// Null when oneDNN has no implementation in these layouts.
-PrimitiveDesc describe_primitive(const PlanKey& key, LayoutPair layouts) {
-  const ConvProblem& p = key.problem;
-  const MemoryDesc x = describe(p.input, layouts.x), y = describe(p.output, layouts.y);
-  const MemoryDesc weight = describe_weight(p, dnnl_format_tag_any, dnnl_format_tag_any);
-  const MemoryDesc bias = describe({p.output[1]}, dnnl_x);
-  const dnnl_dims_t stride = {p.stride.h, p.stride.w}, padding = {p.padding.h, p.padding.w};
-  const dnnl_dims_t dilation = {p.dilation.h - 1, p.dilation.w - 1};
-  const MemoryDesc* optional_bias = key.bias ? &bias : nullptr;
-  const dnnl_alg_kind_t algorithm = key.winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
-  dnnl_convolution_desc_t operation;
-  DNN_ONEDNN(dnnl_dilated_convolution_forward_desc_init(
-      &operation, dnnl_forward_training, algorithm, &x, &weight,
-      key.direction == Direction::backward_data ? nullptr : optional_bias, &y, stride, dilation, padding, padding));
-  if (key.direction == Direction::forward) return create(operation, post_operations(key), nullptr);
-  PrimitiveDesc forward = create(operation, make_attributes(), nullptr);
-  if (!forward) return nullptr;
-  if (key.direction == Direction::backward_data) {
-    DNN_ONEDNN(dnnl_dilated_convolution_backward_data_desc_init(&operation, algorithm, &x, &weight, &y, stride,
-                                                                dilation, padding, padding));
-  } else {
-    DNN_ONEDNN(dnnl_dilated_convolution_backward_weights_desc_init(&operation, algorithm, &x, &weight, optional_bias,
-                                                                   &y, stride, dilation, padding, padding));
-  }
-  return create(operation, make_attributes(), forward);
-}
-
-// Whether some window holds nothing but padding.
-bool has_empty_windows(const ConvProblem& p) {
-  const auto along = [](int64_t input, int64_t output, int64_t taps, int64_t stride, int64_t padding,
-                        int64_t dilation) {
-    for (int64_t o = 0; o < output; ++o) {
-      bool empty = true;
-      for (int64_t tap = 0; tap < taps && empty; ++tap) {
-        const int64_t position = o * stride - padding + tap * dilation;
-        empty = position < 0 || position >= input;
-      }
-      if (empty) return true;
-    }
-    return false;
-  };
-  return along(p.input[2], p.output[2], p.weight[2], p.stride.h, p.padding.h, p.dilation.h) ||
-         along(p.input[3], p.output[3], p.weight[3], p.stride.w, p.padding.w, p.dilation.w);
-}
-
-// Plain loops are slow. oneDNN 2.6's brgconv crashes in post operations of windows without input, and its SSE4.1
-// kernels (the depthwise ones at least) in a sum whose pixels are not aligned to a whole block.
-bool is_usable(const PrimitiveDesc& desc, const ConvProblem& problem) {
-  const char* text = nullptr;
-  DNN_ONEDNN(dnnl_primitive_desc_query(desc.get(), dnnl_query_impl_info_str, 0, &text));
-  const std::string_view name = text;
-  if (name.starts_with("ref")) return false;
-  if (name.starts_with("brg")) return !has_empty_windows(problem);
-  if (name.ends_with("sse41")) return problem.input[1] % 8 == 0 && problem.output[1] % 8 == 0;
-  return true;
-}
-
-// The primitive in the preferred layouts when it is usable, else in others; gemm in the plain layout takes anything.
-std::pair<PrimitiveDesc, LayoutPair> choose_primitive(PlanKey key) {
-  const LayoutPair preferred = working_layouts(key.problem, key.x, key.direction);
-  if (key.winograd && suits_winograd(key.problem, key.direction) && preferred.x == Layout::blocked16) {
-    PrimitiveDesc desc = describe_primitive(key, preferred);
-    if (desc) return {std::move(desc), preferred};
-  }
-  key.winograd = false;
-  constexpr LayoutPair plain{Layout::plain, Layout::plain};
-  for (const LayoutPair layouts : {preferred, LayoutPair{Layout::channels_last, Layout::channels_last}, plain}) {
-    PrimitiveDesc desc = describe_primitive(key, layouts);
-    if (desc && is_usable(desc, key.problem)) return {std::move(desc), layouts};
-  }
-  PrimitiveDesc desc = describe_primitive(key, plain);
-  if (!desc) DNN_ONEDNN(dnnl_unimplemented);
-  return {std::move(desc), plain};
+Shape with_batch(Shape shape, int64_t n) {
+  shape[0] = n;
+  return shape;
 }
 
 Plan make_plan(const PlanKey& key) {
-  const auto [desc, layouts] = choose_primitive(key);
+  const auto [desc, layouts, parts] = choose_primitive(key);
   const ConvProblem& p = key.problem;
   const bool forward = key.direction == Direction::forward, to_data = key.direction == Direction::backward_data;
   Plan plan;
   plan.conv = Executable(desc);
+  plan.parts = parts;
   plan.x = describe(p.input, layouts.x);
   plan.y = describe(p.output, layouts.y);
   plan.writes_weight = key.direction == Direction::backward_weight;
@@ -236,8 +85,11 @@ Plan make_plan(const PlanKey& key) {
   const dnnl_query_t weight_query =
       key.direction == Direction::backward_weight ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
   plan.packed_weight = *dnnl_primitive_desc_query_md(desc.get(), weight_query, 0);
-  plan.conv.bind(to_data ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, plan.x);
-  plan.conv.bind(forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, plan.y);
+  const auto part_of = [&](const Shape& whole, Layout layout) {
+    return describe(with_batch(whole, whole[0] / parts), layout);
+  };
+  plan.conv.bind(to_data ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, part_of(p.input, layouts.x));
+  plan.conv.bind(forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, part_of(p.output, layouts.y));
   plan.conv.bind(forward || to_data ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_WEIGHTS, plan.packed_weight);
   if (key.bias) plan.conv.bind(forward ? DNNL_ARG_BIAS : DNNL_ARG_DIFF_BIAS, describe({p.output[1]}, dnnl_x));
 
@@ -314,6 +166,13 @@ void bring_out(const Executable& reorder, void* piece, const Tensor& tensor, voi
   if (reorder) reorder.run({{DNNL_ARG_FROM, piece}, {DNNL_ARG_TO, detail::raw(tensor)}}, scratch);
 }
 
+// The part of a tensor, in the layout of its plan, that part i of the batch is.
+template <class T>
+T* part(const Plan& plan, int64_t i, const MemoryDesc& whole, T* data) {
+  using Bytes = std::conditional_t<std::is_const_v<T>, const char, char>;
+  return static_cast<Bytes*>(data) + i * (bytes_of(whole) / plan.parts);
+}
+
 // Puts the addend where the primitive sums it with its result.
 void copy_addend(const Plan& plan, const Tensor& add, void* to, void* scratch) {
   if (plan.reorder_add) return plan.reorder_add.run({{DNNL_ARG_FROM, detail::raw(add)}, {DNNL_ARG_TO, to}}, scratch);
@@ -342,11 +201,15 @@ void forward(const ConvProblem& problem, const Tensor& x, const Tensor& weight, 
   const Pieces pieces(plan);
   void* const y = written_to(plan.reorder_y, out, pieces.y);
   if (add.defined()) copy_addend(plan, add, y, pieces.scratch);
-  plan.conv.run({{DNNL_ARG_SRC, brought_in(plan.reorder_x, x, pieces.x, pieces.scratch)},
-                 {DNNL_ARG_WEIGHTS, packed(plan, weight, pieces.scratch)},
-                 {DNNL_ARG_BIAS, bias.defined() ? detail::raw(bias) : nullptr},
-                 {DNNL_ARG_DST, y}},
-                pieces.scratch);
+  const void* const input = brought_in(plan.reorder_x, x, pieces.x, pieces.scratch);
+  const void* const filters = packed(plan, weight, pieces.scratch);
+  for (int64_t i = 0; i < plan.parts; ++i) {
+    plan.conv.run({{DNNL_ARG_SRC, part(plan, i, plan.x, input)},
+                   {DNNL_ARG_WEIGHTS, filters},
+                   {DNNL_ARG_BIAS, bias.defined() ? detail::raw(bias) : nullptr},
+                   {DNNL_ARG_DST, part(plan, i, plan.y, y)}},
+                  pieces.scratch);
+  }
   bring_out(plan.reorder_y, pieces.y, out, pieces.scratch);
   // Not as a post operation of oneDNN, whose ReLU turns NaN into 0: a diverged net would look healthy.
   if (activation == Activation::relu) kernel::unary_forward<functor::Relu>[Device::cpu()](functor::Relu{}, out, out);
@@ -361,10 +224,15 @@ void backward_data(const ConvProblem& problem, const Tensor& grad_output, const 
                                .y = detail::layout_of(grad_output),
                                .accumulate = accumulate});
   const Pieces pieces(plan);
-  plan.conv.run({{DNNL_ARG_DIFF_DST, brought_in(plan.reorder_y, grad_output, pieces.y, pieces.scratch)},
-                 {DNNL_ARG_WEIGHTS, packed(plan, weight, pieces.scratch)},
-                 {DNNL_ARG_DIFF_SRC, written_to(plan.reorder_x, grad_input, pieces.x)}},
-                pieces.scratch);
+  const void* const grad = brought_in(plan.reorder_y, grad_output, pieces.y, pieces.scratch);
+  const void* const filters = packed(plan, weight, pieces.scratch);
+  void* const result = written_to(plan.reorder_x, grad_input, pieces.x);
+  for (int64_t i = 0; i < plan.parts; ++i) {
+    plan.conv.run({{DNNL_ARG_DIFF_DST, part(plan, i, plan.y, grad)},
+                   {DNNL_ARG_WEIGHTS, filters},
+                   {DNNL_ARG_DIFF_SRC, part(plan, i, plan.x, result)}},
+                  pieces.scratch);
+  }
   bring_out(plan.reorder_x, pieces.x, grad_input, pieces.scratch);
 }
 

@@ -1,6 +1,8 @@
 // Residual networks for ImageNet.
 #include "dnn/models/resnet.h"
 
+#include <utility>
+
 #include "dnn/ops/pool.h"
 #include "layers/models/blocks.h"
 #include "layers/models/shortcut.h"
@@ -64,7 +66,7 @@ ResNet::ResNet(ResNetBlock block, const std::array<int64_t, 4>& blocks, const Re
 
 Tensor ResNet::forward(Tensor x) {
   x = max_pool2d(bn1(conv1(x), {.relu = true}), {.kernel = 3, .stride = 2, .padding = 1});
-  x = layer4(layer3(layer2(layer1(x))));
+  x = layer4(layer3(layer2(layer1(std::move(x)))));
   return fc(adaptive_avg_pool2d(x, 1).flatten());
 }
 

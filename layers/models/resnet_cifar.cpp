@@ -1,6 +1,8 @@
 // Residual and plain networks for small images.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "dnn/models/resnet.h"
 #include "dnn/ops/pool.h"
 #include "layers/models/blocks.h"
@@ -45,7 +47,7 @@ ResNetCifar::ResNetCifar(int64_t blocks, const ResNetCifarOptions& options)
 
 Tensor ResNetCifar::forward(Tensor x) {
   x = bn1(conv1(x), {.relu = true});
-  x = layer3(layer2(layer1(x)));
+  x = layer3(layer2(layer1(std::move(x))));
   return fc(adaptive_avg_pool2d(x, 1).flatten());
 }
 
