@@ -35,7 +35,7 @@ TEST(Allocator, SizeClassesWasteAtMostAnEighth) {
   EXPECT_EQ(Allocator::block_size(64), 64);
   EXPECT_EQ(Allocator::block_size(513), 576);
   EXPECT_EQ(Allocator::block_size(MiB), MiB);
-  EXPECT_EQ(Allocator::block_size(MiB - MiB / 16), MiB);
+  EXPECT_EQ(Allocator::block_size(MiB - MiB / 32), MiB);
   EXPECT_EQ(Allocator::block_size(MiB + 1), MiB + 64);
 }
 

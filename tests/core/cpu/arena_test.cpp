@@ -9,6 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "core/cpu/poison.h"
+
 namespace dnn::cpu {
 namespace {
 
@@ -19,6 +21,7 @@ void* take(Arena& arena, int64_t bytes) {
   void* const block = arena.take(bytes, unlimited);
   EXPECT_NE(block, nullptr);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % 64, 0u);
+  unpoison(block, bytes);
   return block;
 }
 
