@@ -193,6 +193,14 @@ Row from_data_row() {
       .with_integers(numbers());
 }
 
+// What is drawn over the elements of a tensor.
+template <auto draw>
+Tensor in_place(const Shape& shape, const TensorOptions& options) {
+  const Tensor t = empty(shape, options);
+  draw(t);
+  return t;
+}
+
 const Rows rows{
     factory(
         "empty", [](const Shape& shape, const TensorOptions& options) { return empty(shape, options).fill_(3); },
@@ -215,6 +223,9 @@ const Rows rows{
         "rand", [](const Shape& s, const TensorOptions& o) { return rand(s, o); }, uniform),
     factory(
         "randn", [](const Shape& s, const TensorOptions& o) { return randn(s, o); }, [](int64_t) { return 0; })
+        .without("float64.forward", "computed in float: Randn.IsTheBoxMullerTransform compares it"),
+    factory("rand_", in_place<rand_>, uniform),
+    factory("randn_", in_place<randn_>, [](int64_t) { return 0; })
         .without("float64.forward", "computed in float: Randn.IsTheBoxMullerTransform compares it"),
     alike(
         "full_like", [](const Tensor& x) { return full_like(x, 6); }, 6),

@@ -132,22 +132,23 @@ Row running_row() {
 TEST(BatchNorm, OverwritesAnInputThatNobodyNeeds) {
   const Tensor weight = rand({32}), bias = rand({32}), mean = rand({32}), var = rand({32});
   const Tensor x = randn({2, 32, 3, 3});
-  const Tensor expected = batch_norm(x, weight, bias, mean, var);
+  const BatchNormOptions evaluation{.training = false};
+  const Tensor expected = batch_norm(x, weight, bias, mean, var, evaluation);
   const auto same = [&](const Tensor& y) { return max(abs(y - expected)).item() == 0; };
 
   Tensor alone = x.clone();
   const float* const memory = alone.data<float>();
-  const Tensor y = batch_norm(std::move(alone), weight, bias, mean, var);
+  const Tensor y = batch_norm(std::move(alone), weight, bias, mean, var, evaluation);
   EXPECT_TRUE(same(y));
   EXPECT_EQ(y.data<float>(), memory);
 
   Tensor copied = x.clone(), viewed = x.clone(), recorded = x.clone();
   const Tensor copy = copied, view = viewed.reshape({-1});
-  EXPECT_TRUE(same(batch_norm(std::move(copied), weight, bias, mean, var)));
-  EXPECT_TRUE(same(batch_norm(std::move(viewed), weight, bias, mean, var)));
-  EXPECT_TRUE(same(batch_norm(copy, weight, bias, mean, var)));
+  EXPECT_TRUE(same(batch_norm(std::move(copied), weight, bias, mean, var, evaluation)));
+  EXPECT_TRUE(same(batch_norm(std::move(viewed), weight, bias, mean, var, evaluation)));
+  EXPECT_TRUE(same(batch_norm(copy, weight, bias, mean, var, evaluation)));
   recorded.set_requires_grad();
-  batch_norm(std::move(recorded), weight, bias, mean, var).sum().backward();
+  batch_norm(std::move(recorded), weight, bias, mean, var, evaluation).sum().backward();
   Tensor training = x.clone();
   const float* const trained = training.data<float>();
   EXPECT_NE(batch_norm(std::move(training), weight, bias, {}, {}, {.training = true}).data<float>(), trained);
