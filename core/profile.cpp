@@ -215,11 +215,12 @@ Profiler::Profiler() : profile_(std::make_shared<Profile>()) {}
 
 Profiler::Running::Running(std::shared_ptr<Profile> profile) : profile_(std::move(profile)) {
   Profile& p = *profile_;
-  if (!p.has_begun) p.begun = Profile::Clock::now();
+  const bool first = !p.has_begun;
+  if (first) p.begun = Profile::Clock::now();
   p.has_begun = true;
   p.part = 0, p.backward = false, p.in_call = false;
   p.first_span = p.spans.size();
-  p.run_start = p.now();
+  p.run_start = first ? 0 : p.now();
   current = &p;
   ++detail::profilers_running;
 }

@@ -3,6 +3,7 @@
 #include "core/cpu/arena.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -14,7 +15,7 @@ namespace dnn::cpu {
 
 namespace {
 
-constexpr int64_t small_page = 4096, page = int64_t{2} << 20;
+constexpr int64_t page = int64_t{2} << 20;
 constexpr int64_t smallest_rest = int64_t{1} << 16;  // less is left with the block that it would be cut from
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
@@ -57,6 +58,7 @@ Arena::Block* Arena::grow(int64_t bytes, int64_t room) noexcept {
   if (base_ == nullptr && !reserve_addresses()) return nullptr;
   Block* tail = last_ != nullptr && last_->free ? last_ : nullptr;
   const int64_t more = bytes - (tail != nullptr ? tail->bytes : 0);
+  if (more <= 0) return nullptr;  // it is large enough, but there is no room for its memory
   const int64_t cost = more + (tail != nullptr && tail->dropped ? tail->bytes : 0);
   if (cost > room || top_ + more > range_) return nullptr;
   if (top_ + more > usable_) {
@@ -77,6 +79,7 @@ Arena::Block* Arena::grow(int64_t bytes, int64_t room) noexcept {
     tail = new (base_ + top_) Block{more, last_, nullptr, nullptr, false, false};
     poison(address(tail) + header_bytes, more - header_bytes);
     last_ = tail;
+    if (first_ == nullptr) first_ = tail;
   }
   held_ += more;
   top_ += more;
@@ -88,7 +91,9 @@ Arena::Block* Arena::best_fit(int64_t bytes, int64_t room) const {
   for (int i = list_of(bytes); i < list_count; ++i) {
     Block* best = nullptr;
     for (Block* block = free_[static_cast<size_t>(i)]; block != nullptr; block = block->next) {
-      if (block->bytes < bytes || (block->dropped && bytes + smallest_rest > room)) continue;
+      if (block->bytes < bytes) continue;
+      const int64_t cost = block->bytes - bytes < smallest_rest ? block->bytes : bytes;
+      if (block->dropped && cost > room) continue;
       if (best == nullptr || block->bytes < best->bytes) best = block;
     }
     if (best != nullptr) return best;
@@ -106,10 +111,16 @@ void* Arena::take(int64_t bytes, int64_t room) noexcept {
   return address(block) + header_bytes;
 }
 
+// Neighbours whose memory is the system's stay apart, so that it does not count as held: `give_back` joins them.
 void Arena::release(void* data) noexcept {
+  const auto joins = [](const Block* block) { return block != nullptr && block->free && !block->dropped; };
   auto* block = reinterpret_cast<Block*>(static_cast<char*>(data) - header_bytes);
-  if (Block* const next = after(block); next != nullptr && next->free) join(block, next);
-  if (Block* const before = block->before; before != nullptr && before->free) {
+  if (Block* const next = after(block); joins(next)) {
+    unlink(next);
+    join(block, next);
+  }
+  if (Block* const before = block->before; joins(before)) {
+    unlink(before);
     join(before, block);
     block = before;
   }
@@ -117,19 +128,31 @@ void Arena::release(void* data) noexcept {
 }
 
 void Arena::give_back() noexcept {
-  for (Block* list : free_) {
-    for (Block* block = list; block != nullptr; block = block->next) {
-      if (block->dropped) continue;
-      const auto begin = round_up(static_cast<int64_t>(reinterpret_cast<uintptr_t>(block)) + header_bytes, small_page);
-      const auto end = static_cast<int64_t>(reinterpret_cast<uintptr_t>(block) + static_cast<uint64_t>(block->bytes)) /
-                       small_page * small_page;
-      if (end <= begin) continue;
-      madvise(reinterpret_cast<void*>(begin), static_cast<size_t>(end - begin), MADV_DONTNEED);
-      block->dropped = true;
-      held_ -= block->bytes;
-      free_bytes_ -= block->bytes;
+  for (Block* block = first_; block != nullptr; block = after(block)) {
+    if (!block->free) continue;
+    drop(block);
+    for (Block* next = after(block); next != nullptr && next->free; next = after(block)) {
+      drop(next);
+      if (block->dropped != next->dropped) break;
+      unlink(block), unlink(next);
+      join(block, next);
+      link(block);
     }
   }
+}
+
+// Gives the whole pages of a free block back, unless they are already.
+void Arena::drop(Block* block) noexcept {
+  static const int64_t small_page = sysconf(_SC_PAGESIZE);
+  if (block->dropped) return;
+  const auto place = static_cast<int64_t>(reinterpret_cast<uintptr_t>(block));
+  const int64_t begin = round_up(place + header_bytes, small_page);
+  const int64_t end = (place + block->bytes) / small_page * small_page;
+  if (end <= begin) return;
+  if (madvise(reinterpret_cast<void*>(begin), static_cast<size_t>(end - begin), MADV_DONTNEED) != 0) return;
+  block->dropped = true;
+  held_ -= block->bytes;
+  free_bytes_ -= block->bytes;
 }
 
 // What a block has beyond `bytes` becomes a free block of its own.
@@ -149,12 +172,8 @@ void Arena::cut(Block* block, int64_t bytes) noexcept {
   link(second);
 }
 
-// Makes one block, in no list, of two neighbours; memory that only one of them holds counts as held.
+// Makes one block of two neighbours that are in no list.
 void Arena::join(Block* first, Block* second) noexcept {
-  for (Block* block : {first, second}) {
-    if (block->free) unlink(block);
-    hold(block);
-  }
   Block* const next = after(second);
   first->bytes += second->bytes;
   if (next != nullptr) {

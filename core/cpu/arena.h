@@ -56,13 +56,14 @@ class Arena {
   void link(Block* block) noexcept;
   void unlink(Block* block) noexcept;
   void hold(Block* block) noexcept;
+  void drop(Block* block) noexcept;
 
   int64_t most_;
   char* base_ = nullptr;
   int64_t range_ = 0;   // bytes of addresses
   int64_t usable_ = 0;  // of them readable and writable
   int64_t top_ = 0;     // of them in blocks
-  Block* last_ = nullptr;
+  Block *first_ = nullptr, *last_ = nullptr;
   std::array<Block*, list_count> free_{};  // free blocks of 2^i bytes and up to 2^(i + 1)
   int64_t held_ = 0, free_bytes_ = 0, requests_ = 0;
 };

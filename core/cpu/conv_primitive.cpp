@@ -121,7 +121,9 @@ Choice choose_winograd(const PlanKey& key, LayoutPair layouts) {
   PlanKey half = key;
   half.problem.input[0] /= 2;
   half.problem.output[0] /= 2;
-  return {describe_primitive(half, layouts), layouts, 2};
+  PrimitiveDesc desc = describe_primitive(half, layouts);
+  if (!desc) return whole;
+  return {std::move(desc), layouts, 2};
 }
 
 }  // namespace

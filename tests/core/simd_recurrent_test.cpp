@@ -120,7 +120,10 @@ TEST(Recurrent, DoesNotDependOnTheNumberOfThreads) {
       omp_set_num_threads(count);
       const Outcome result = run(cell, p, DType::float32, true);
       EXPECT_EQ(result.output, one.output);
-      for (size_t i = 1; i < one.gradients.size(); ++i) EXPECT_EQ(result.gradients[i], one.gradients[i]) << i;
+      for (size_t i = 0; i < one.gradients.size(); ++i) {
+        SCOPED_TRACE(i);
+        expect_close(result.gradients[i], one.gradients[i], 1e-5);  // products of oneDNN split their sums as they like
+      }
     }
   });
   omp_set_num_threads(threads);

@@ -63,8 +63,10 @@ TEST(Slots, AnEmptyFusedSlotMeansTheComposition) {
     return all;
   };
   const auto fused_results = run();
-  const auto conv = kernel::conv2d_fused.filled(Device::cpu()) ? kernel::conv2d_fused[Device::cpu()].function() : nullptr;
-  const auto linear = kernel::linear_fused.filled(Device::cpu()) ? kernel::linear_fused[Device::cpu()].function() : nullptr;
+  const auto conv =
+      kernel::conv2d_fused.filled(Device::cpu()) ? kernel::conv2d_fused[Device::cpu()].function() : nullptr;
+  const auto linear =
+      kernel::linear_fused.filled(Device::cpu()) ? kernel::linear_fused[Device::cpu()].function() : nullptr;
   kernel::conv2d_fused.set(DeviceType::cpu, nullptr);
   kernel::linear_fused.set(DeviceType::cpu, nullptr);
   const auto composed_results = run();

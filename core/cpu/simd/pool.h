@@ -94,7 +94,7 @@ struct Largest {
 
 template <class Winner>
 [[gnu::always_inline]] inline void store_winners(Winner* to, const VectorMask& winner) {
-  using Positions [[gnu::vector_size(vector_lanes * sizeof(Winner))]] = Winner;
+  typedef Winner Positions __attribute__((vector_size(vector_lanes * sizeof(Winner))));
   const Positions positions = __builtin_convertvector(winner, Positions);
   __builtin_memcpy(to, &positions, sizeof positions);
 }

@@ -76,9 +76,10 @@ class Layer : public Module {
   template <class Compute>
   Tensor run(const Tensor& x, Compute&& compute) {
     detail::RunningLayer running(*this);
+    const bool watched = has_forward_hooks();  // one that is registered while it runs may find its input moved away
     try {
       Tensor y = compute();
-      if (!hooks_.empty()) call_hooks(x, y);
+      if (watched) call_hooks(x, y);
       return y;
     } catch (Error& error) {
       running.failed(error);

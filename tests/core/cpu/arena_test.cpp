@@ -97,6 +97,22 @@ TEST(Arena, FreeBlocksGoBackToTheSystem) {
   EXPECT_LE(arena.held(), 12 * MiB);
 }
 
+TEST(Arena, WhatWentBackCountsWhenItIsUsedAgainOnly) {
+  Arena arena(64 * MiB);
+  void *const large = take(arena, 8 * MiB), *const small = take(arena, 2 * MiB), *const end = take(arena, 2 * MiB);
+  arena.release(large);
+  arena.give_back();
+  arena.release(small);  // beside it
+  EXPECT_EQ(arena.held(), 4 * MiB + 2 * header);
+  EXPECT_EQ(arena.take(8 * MiB, 4 * MiB), nullptr);
+  arena.give_back();
+  EXPECT_EQ(arena.take(10 * MiB, unlimited), large);  // joined
+  arena.release(end);
+  arena.give_back();
+  EXPECT_EQ(arena.take(1 * MiB, 1 * MiB), nullptr);  // less than the header wants
+  EXPECT_NE(arena.take(1 * MiB, 1 * MiB + header), nullptr);
+}
+
 TEST(Arena, BlocksNeverOverlap) {
   Arena arena(unlimited);
   std::mt19937 random(1);
