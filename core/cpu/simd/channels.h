@@ -23,14 +23,6 @@ using VectorMask = int32_t __attribute__((vector_size(vector_lanes * sizeof(floa
   *reinterpret_cast<LooseVector*>(p) = value;
 }
 
-[[gnu::always_inline]] inline int64_t thread_count() {
-#ifdef _OPENMP
-  return omp_get_max_threads();
-#else
-  return 1;
-#endif
-}
-
 struct Channels {
   int64_t images, blocks, pixels, width;
 

@@ -124,6 +124,14 @@ template <class T>
 // Below this many elements a second thread costs more than it saves.
 inline constexpr int64_t parallel_threshold = 32768;
 
+[[gnu::always_inline]] inline int64_t thread_count() {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
 template <class Body>
 [[gnu::noinline]] void run_part(const Body& body, int64_t begin, int64_t end) {
   body(begin, end);

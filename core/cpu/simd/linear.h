@@ -56,7 +56,7 @@ struct LinearTask {
 
 // A block of outputs walks along the inputs in chunks, so that a chunk of all its operands stays in the first-level
 // cache.
-inline constexpr int64_t tile_rows = 4, tile_features = 3, tile_sums = tile_rows * tile_features;
+inline constexpr int64_t linear_rows = 4, linear_features = 3, tile_sums = linear_rows * linear_features;
 inline constexpr int64_t block_rows = 16, block_features = 24, most_inputs = 256;
 
 // sums[row][feature] of a tile (+ themselves unless `first`) over the inputs from `begin` to `end`; what is left of the
@@ -100,9 +100,9 @@ template <int rows, int columns>
     for (int64_t r = 0; r < rows && add != nullptr; ++r) values[r] += add[r * task.features];
     const Four floor = Four{} + task.floor;
     values = values < floor ? floor : values;  // NaN stays NaN
-    if (rows == tile_rows) {
+    if (rows == linear_rows) {
 #pragma GCC unroll 4
-      for (int64_t r = 0; r < tile_rows; ++r) out[r * task.features] = values[r];
+      for (int64_t r = 0; r < linear_rows; ++r) out[r * task.features] = values[r];
     } else {
       for (int64_t r = 0; r < rows; ++r) out[r * task.features] = values[r];
     }
@@ -113,7 +113,7 @@ using LinearFunction = void (*)(const float*, const float*, int64_t, int64_t, in
 
 [[gnu::noinline]] inline void linear_block(const LinearTask& task, int64_t row, int64_t row_end, int64_t feature,
                                            int64_t feature_end) {
-  static constexpr LinearFunction functions[tile_rows][tile_features] = {
+  static constexpr LinearFunction functions[linear_rows][linear_features] = {
       {linear_tile<1, 1>, linear_tile<1, 2>, linear_tile<1, 3>},
       {linear_tile<2, 1>, linear_tile<2, 2>, linear_tile<2, 3>},
       {linear_tile<3, 1>, linear_tile<3, 2>, linear_tile<3, 3>},
@@ -126,10 +126,10 @@ using LinearFunction = void (*)(const float*, const float*, int64_t, int64_t, in
   do {
     const int64_t end = smaller(begin + chunk, task.inputs);
     float* tile = sums;
-    for (int64_t f = feature; f < feature_end; f += tile_features) {
-      const int64_t columns = smaller(tile_features, feature_end - f);
-      for (int64_t r = row; r < row_end; r += tile_rows, tile += tile_sums * vector_lanes) {
-        const int64_t rows = smaller(tile_rows, row_end - r);
+    for (int64_t f = feature; f < feature_end; f += linear_features) {
+      const int64_t columns = smaller(linear_features, feature_end - f);
+      for (int64_t r = row; r < row_end; r += linear_rows, tile += tile_sums * vector_lanes) {
+        const int64_t rows = smaller(linear_rows, row_end - r);
         functions[rows - 1][columns - 1](task.x + r * task.inputs, task.weight + f * task.inputs, task.inputs, begin,
                                          end, begin == 0, tile);
         if (end == task.inputs) finish_tile(task, r, rows, f, columns, tile);
@@ -152,7 +152,7 @@ inline void small_linear(const Tensor& x, const Tensor& weight, const Tensor& bi
                         activation == Activation::relu ? 0.0f : -__builtin_inff()};
   // The threads share the weight, mostly the larger of the operands, by its rows.
   const int64_t work = rows * task.features * task.inputs / vector_lanes;
-  parallel(task.features, work, tile_features, [&](int64_t begin, int64_t end) {
+  parallel(task.features, work, linear_features, [&](int64_t begin, int64_t end) {
     for (int64_t row = 0; row < rows; row += block_rows)
       for (int64_t feature = begin; feature < end; feature += block_features)
         linear_block(task, row, smaller(row + block_rows, rows), feature, smaller(feature + block_features, end));

@@ -78,14 +78,6 @@ struct RecurrentDirection {
   T *gates, *cells;
 };
 
-inline int64_t thread_count() {
-#ifdef _OPENMP
-  return omp_get_max_threads();
-#else
-  return 1;
-#endif
-}
-
 // A share of a step: columns in panels, and rows of the batch.
 struct RecurrentPart {
   int64_t first_panel, end_panel, first_row, end_row;
