@@ -78,8 +78,11 @@ Context::Context(int index)
   DNN_CUDA_CHECK(cudaEventCreateWithFlags(&peer_event_, cudaEventDisableTiming));
   DNN_CUDA_CHECK(cudaEventCreateWithFlags(&uploaded_, cudaEventDisableTiming));
   void* data = nullptr;
-  DNN_CUDA_CHECK(cudaMalloc(&data, status_bytes));
+  constexpr size_t ticket_bytes = ticket_count * sizeof(unsigned);
+  DNN_CUDA_CHECK(cudaMalloc(&data, status_bytes + ticket_bytes));
   status_ = static_cast<LabelFault*>(data);
+  tickets_ = reinterpret_cast<unsigned*>(status_ + status_slots);
+  DNN_CUDA_CHECK(cudaMemsetAsync(tickets_, 0, ticket_bytes, stream_));
   DNN_CUDA_CHECK(cudaMallocHost(&data, status_bytes));
   status_host_ = static_cast<LabelFault*>(data);
   std::fill_n(status_host_, status_slots, no_fault);

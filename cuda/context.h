@@ -73,6 +73,10 @@ class Context {
   // Slot for a launch that checks labels of that many classes, or an operation's indices below that.
   LabelFault* label_fault(int64_t classes, const char* where = "cross_entropy", const char* noun = "label");
 
+  // Counters for kernels whose last block does more than the others (last_block.cuh): zero between launches.
+  unsigned* tickets() const { return tickets_; }
+  static constexpr int64_t ticket_count = 1024;
+
   // A copy in device memory of a table that rarely changes; the same bytes give the same copy without a new upload.
   const void* table(std::span<const std::byte> bytes);
 
@@ -126,6 +130,7 @@ class Context {
   std::mutex status_mutex_;
   LabelFault* status_ = nullptr;       // in device memory
   LabelFault* status_host_ = nullptr;  // pinned
+  unsigned* tickets_ = nullptr;        // behind the status block
   std::array<LabelCheck, status_slots> label_checks_;
   uint64_t checks_given_ = 0;  // slots handed out so far,
   uint64_t checks_done_ = 0;   // of which this many are known to be good or were reported

@@ -101,6 +101,7 @@ void install() {
   fill_slot(kernel::batch_norm_backward, batch_norm_backward);
   fill_slot(kernel::row_norm_forward, row_norm_forward);
   fill_slot(kernel::row_norm_backward, row_norm_backward);
+  fill_slot(kernel::response_norm_plan, response_norm_plan);
   fill_slot(kernel::response_norm_forward, response_norm_forward);
   fill_slot(kernel::response_norm_backward, response_norm_backward);
   fill_slot(kernel::max_pool2d_forward, max_pool2d_forward);

@@ -83,14 +83,15 @@ void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
 void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
                       const Tensor& out);
-void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& mean,
-                         const Tensor& inv_std, Activation activation, bool training,
+void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& bias,
+                         const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
                          const kernel::BatchNormGradients& out);
 
 void row_norm_forward(const kernel::RowNormProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                       double eps, const Tensor& mean, const Tensor& inv_std, const Tensor& out);
 void row_norm_backward(const kernel::RowNormProblem& problem, const Tensor& grad, const Tensor& x, const Tensor& weight,
                        const Tensor& mean, const Tensor& inv_std, const kernel::RowNormGradients& out);
+void response_norm_plan(const kernel::ResponseNormProblem& problem, const Tensor& x, kernel::ResponseNormPlan* plan);
 void response_norm_forward(const kernel::ResponseNormProblem& problem, const Tensor& x, const Tensor& divisor,
                            const Tensor& out);
 void response_norm_backward(const kernel::ResponseNormProblem& problem, const Tensor& grad, const Tensor& x,

@@ -1,4 +1,5 @@
-// Batch normalisation of images in any layout.
+// Batch normalisation of images in any type and layout; those whose channels lie side by side in whole packs go to
+// norm_packed.cu.
 //
 // Forward: one reduction over everything but the channels gives the sums of x and of x^2, in float64, and its last
 // launch turns them into mean and deviation and moves the running statistics; a second pass normalises and applies the
@@ -9,6 +10,7 @@
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
 #include "cuda/layout.cuh"
+#include "cuda/norm.cuh"
 #include "cuda/reduction.cuh"
 #include "cuda/vector.cuh"
 
@@ -16,25 +18,6 @@ namespace dnn::cuda {
 
 struct TwoSums {
   double first, second;
-};
-
-// Statistics have the activations' type, but at least float.
-template <class T>
-using Statistic = Compute<T>;
-
-// The constants of a channel: x -> (x - mean) * inv_std * weight + bias.
-template <class S>
-struct ChannelTransform {
-  const S* mean;
-  const S* inv_std;   // null: from the variance
-  const S* variance;  // null: inv_std is there
-  const S* weight;
-  const S* bias;
-  double eps;
-
-  __device__ S deviation(int64_t c) const {
-    return inv_std != nullptr ? inv_std[c] : S(1) / math::sqrt(variance[c] + static_cast<S>(eps));
-  }
 };
 
 // ---- sums over everything but the channels --------------------------------------------------------------------------
@@ -65,37 +48,24 @@ struct GradientMoments {
   }
 };
 
-// Mean and deviation of the batch, and the running statistics.
+// Sums as they are, and what they mean.
 template <class S>
-struct StoreStatistics {
-  S* mean;
-  S* inv_std;
-  S* running_mean;  // null: none
-  S* running_var;
-  double count, momentum, eps;
+struct FinishStatistics {
+  StoreStatistics<S> statistics;
   __device__ void store(int64_t c, const TwoSums& sums) const {
-    const double average = sums.first / count, square = sums.second / count - average * average;
-    const double variance = square > 0 || square != square ? square : 0;
-    mean[c] = static_cast<S>(average);
-    inv_std[c] = static_cast<S>(1 / math::sqrt(variance + eps));
-    if (running_mean == nullptr) return;
-    running_mean[c] = static_cast<S>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
-    running_var[c] = static_cast<S>((1 - momentum) * static_cast<double>(running_var[c]) +
-                                    momentum * variance * count / (count - 1));
+    const double count = statistics.count, average = sums.first / count,
+                 square = sums.second / count - average * average;
+    statistics.store(c, average, square > 0 || square != square ? square : 0);
   }
 };
 
-// The gradients of weight and bias, and the sums for the second pass.
 template <class S>
-struct StoreGradients {
-  TwoSums* sums;
-  S* weight;  // null: not wanted
-  S* bias;
-  bool accumulate_weight, accumulate_bias;
+struct FinishGradients {
+  TwoSums* sums;  // for the second pass
+  StoreGradients<S> gradients;
   __device__ void store(int64_t c, const TwoSums& state) const {
     sums[c] = state;
-    if (weight != nullptr) weight[c] = static_cast<S>((accumulate_weight ? double{weight[c]} : 0.0) + state.second);
-    if (bias != nullptr) bias[c] = static_cast<S>((accumulate_bias ? double{bias[c]} : 0.0) + state.first);
+    gradients.store(c, state.first, state.second);
   }
 };
 
@@ -184,6 +154,9 @@ void apply(const Tensor& x, const ChannelTransform<Statistic<T>>& transform, con
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double momentum, double eps, const Tensor& running_mean,
                       const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
+  if (packed::fit(Context::of(out), {x, add, out}))
+    return packed::batch_norm_train(x, weight, bias, add, activation, momentum, eps, running_mean, running_var, mean,
+                                    inv_std, out);
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
     const Images images = images_of(x);
@@ -194,7 +167,7 @@ void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
                                         static_cast<double>(images.n * images.pixels),
                                         momentum,
                                         eps};
-    reduce_channels(Context::of(out), images, Moments<T>{elements<T>(x)}, statistics);
+    reduce_channels(Context::of(out), images, Moments<T>{elements<T>(x)}, FinishStatistics<S>{statistics});
     apply<T>(x, {elements<S>(mean), elements<S>(inv_std), nullptr, elements<S>(weight), elements<S>(bias), eps}, add,
              activation, out);
   });
@@ -203,6 +176,8 @@ void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
 void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
                       const Tensor& out) {
+  if (packed::fit(Context::of(out), {x, add, out}))
+    return packed::batch_norm_infer(x, weight, bias, add, activation, eps, running_mean, running_var, out);
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
     apply<T>(
@@ -244,9 +219,11 @@ __global__ void batch_norm_backward_kernel(Images images, const T* grad, const T
   }
 }
 
-void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& mean,
-                         const Tensor& inv_std, Activation activation, bool training,
+void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& bias,
+                         const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
                          const kernel::BatchNormGradients& out) {
+  if (packed::fit(Context::of(x), {x, grad, y, out.input, out.add}))
+    return packed::batch_norm_backward(grad, x, y, weight, bias, mean, inv_std, activation, training, out);
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
     Context& context = Context::of(x);
@@ -258,8 +235,9 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, c
       reduce_channels(
           context, images,
           GradientMoments<T>{elements<T>(grad), elements<T>(x), outputs, elements<S>(mean), elements<S>(inv_std)},
-          StoreGradients<S>{scratch.as<TwoSums>(), elements<S>(out.weight), elements<S>(out.bias),
-                            out.accumulate_weight, out.accumulate_bias});
+          FinishGradients<S>{
+              scratch.as<TwoSums>(),
+              {elements<S>(out.weight), elements<S>(out.bias), out.accumulate_weight, out.accumulate_bias}});
     }
     if (!out.input.defined() && !out.add.defined()) return;
     const ChannelTransform<S> transform{

@@ -1,67 +1,15 @@
-// Maximum and average pooling of images in any layout: a thread per output element forward, a thread per input element
-// backward.
+// Maximum and average pooling of images in any type and layout: a thread per output element forward, a thread per input
+// element backward; images whose channels lie side by side in whole packs go to pool_packed.cu.
 //
 // The backward pass gathers: an input pixel visits the windows that contain it and adds their gradients in a fixed
 // order, so that nothing is added atomically.
 #include "cuda/dispatch.h"
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
-#include "cuda/layout.cuh"
+#include "cuda/pool.cuh"
 #include "cuda/vector.cuh"
 
 namespace dnn::cuda {
-
-struct PoolWindows {
-  Images input, output;
-  int64_t height, width, out_height, out_width;
-  int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w;
-  bool count_padding, adaptive;
-
-  // The part [begin, end) of an output's window that lies inside of the input, along one dimension.
-  struct Range {
-    int64_t begin, end;
-  };
-  __device__ Range inside(int64_t start, int64_t kernel, int64_t size) const {
-    return {start < 0 ? 0 : start, start + kernel < size ? start + kernel : size};
-  }
-  __device__ Range bin(int64_t index, int64_t size, int64_t bins) const {
-    return {index * size / bins, ((index + 1) * size + bins - 1) / bins};
-  }
-  // Where the window of an output begins, the border included.
-  __device__ int64_t top(int64_t y) const { return adaptive ? y * height / out_height : y * stride_h - padding_h; }
-  __device__ int64_t left(int64_t x) const { return adaptive ? x * width / out_width : x * stride_w - padding_w; }
-  __device__ Range rows(int64_t y) const {
-    return adaptive ? bin(y, height, out_height) : inside(top(y), kernel_h, height);
-  }
-  __device__ Range columns(int64_t x) const {
-    return adaptive ? bin(x, width, out_width) : inside(left(x), kernel_w, width);
-  }
-  // The outputs [begin, end) whose windows contain the input at `position`, along one dimension.
-  __device__ Range containing(int64_t position, int64_t kernel, int64_t stride, int64_t outputs) const {
-    const int64_t first = position < kernel ? 0 : (position - kernel) / stride + 1, last = position / stride + 1;
-    return {first, last < outputs ? last : outputs};
-  }
-  __device__ Range rows_containing(int64_t h) const {
-    // An output has the pixel in its bin exactly when the pixel, as a bin of the outputs, has the output.
-    return adaptive ? bin(h, out_height, height) : containing(h + padding_h, kernel_h, stride_h, out_height);
-  }
-  __device__ Range columns_containing(int64_t w) const {
-    return adaptive ? bin(w, out_width, width) : containing(w + padding_w, kernel_w, stride_w, out_width);
-  }
-  __device__ int64_t divisor(const Range& rows, const Range& columns) const {
-    return count_padding ? kernel_h * kernel_w : (rows.end - rows.begin) * (columns.end - columns.begin);
-  }
-};
-
-namespace {
-
-PoolWindows windows_of(const kernel::PoolProblem& p, detail::Layout layout) {
-  const auto images = [layout](const Shape& s) { return Images{layout, s[0], s[1], s[2] * s[3]}; };
-  return {images(p.input), images(p.output), p.input[2], p.input[3],  p.output[2], p.output[3],         p.kernel.h,
-          p.kernel.w,      p.stride.h,       p.stride.w, p.padding.h, p.padding.w, p.count_include_pad, p.adaptive};
-}
-
-}  // namespace
 
 // NaN wins, and of equals the first. `winners` is null when nobody wants them.
 template <class T, class Winner>
@@ -88,6 +36,7 @@ __global__ void max_pool_forward_kernel(PoolWindows windows, const T* x, T* out,
 }
 
 void max_pool2d_forward(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& out, const Tensor& winners) {
+  if (packed::fit(problem, {x, out}, winners)) return packed::max_pool2d_forward(problem, x, out, winners);
   const DType type = winners.defined() ? winners.dtype() : DType::uint8;
   visit_floating(x.dtype(), [&]<class T>(T) {
     visit_types<uint8_t, int32_t>(type, [&]<class Winner>(Winner) {
@@ -120,6 +69,8 @@ __global__ void max_pool_backward_kernel(PoolWindows windows, const T* grad_outp
 
 void max_pool2d_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& winners,
                          const Tensor& grad_input, bool accumulate) {
+  if (packed::fit(problem, {grad_input, grad_output}, winners))
+    return packed::max_pool2d_backward(problem, grad_output, winners, grad_input, accumulate);
   visit_floating(grad_input.dtype(), [&]<class T>(T) {
     visit_types<uint8_t, int32_t>(winners.dtype(), [&]<class Winner>(Winner) {
       Context& context = Context::of(grad_input);
@@ -147,6 +98,7 @@ __global__ void avg_pool_forward_kernel(PoolWindows windows, const T* x, T* out)
 }
 
 void avg_pool2d_forward(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& out) {
+  if (packed::fit(problem, {x, out}, {})) return packed::avg_pool2d_forward(problem, x, out);
   visit_floating(x.dtype(), [&]<class T>(T) {
     Context& context = Context::of(out);
     launch(avg_pool_forward_kernel<T>, context.grid(out.numel()), context, windows_of(problem, detail::layout_of(x)),
@@ -174,6 +126,8 @@ __global__ void avg_pool_backward_kernel(PoolWindows windows, const T* grad_outp
 
 void avg_pool2d_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& grad_input,
                          bool accumulate) {
+  if (packed::fit(problem, {grad_input, grad_output}, {}))
+    return packed::avg_pool2d_backward(problem, grad_output, grad_input, accumulate);
   visit_floating(grad_input.dtype(), [&]<class T>(T) {
     Context& context = Context::of(grad_input);
     launch(avg_pool_backward_kernel<T>, context.grid(grad_input.numel()), context,

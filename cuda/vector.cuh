@@ -29,7 +29,7 @@ __host__ __device__ inline int64_t pack_count(int64_t n) {
 }
 
 template <class T>
-__device__ inline bool is_aligned(const T* data) {
+__host__ __device__ inline bool is_aligned(const T* data) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0;
 }
 

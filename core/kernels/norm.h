@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/slot.h"
+#include "core/storage.h"
 #include "dnn/ops/linear.h"
 #include "dnn/tensor.h"
 
@@ -38,11 +39,12 @@ struct BatchNormGradients {
   }
 };
 
-// `y` is the output, used for the activation's derivative, undefined for none. In training (`training`) mean and
-// inv_std are the batch's and the gradient flows through them; in inference they are constants (the running ones).
+// `y` is the output, used for the activation's derivative, undefined for none; where nothing was added, `bias` is
+// defined, and y follows from x. In training (`training`) mean and inv_std are the batch's and the gradient flows
+// through them; in inference they are constants (the running ones).
 inline constinit Slot<void(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight,
-                           const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
-                           const BatchNormGradients& out)>
+                           const Tensor& bias, const Tensor& mean, const Tensor& inv_std, Activation activation,
+                           bool training, const BatchNormGradients& out)>
     batch_norm_backward{"batch_norm_backward"};
 
 // out = x * mask / (1 - p) (+ out when `accumulate`); contiguous, one layout. Element number i keeps its value when
@@ -90,13 +92,24 @@ struct ResponseNormProblem {
   double factor, beta, k;  // factor = alpha / size
 };
 
-// divisor = k + factor * (sum of x^2 over the window), float32 for 16-bit x and kept for the backward pass;
-// out = x * divisor^-beta. All is plain.
+// What a device wants of a call: the layout of all its images, and whether the divisors are kept for the backward pass.
+struct ResponseNormPlan {
+  detail::Layout layout = detail::Layout::plain;
+  bool keeps_divisor = true;
+};
+
+// Asked before anything is allocated, with the problem of plain x; a device that leaves it empty takes the plan above.
+// In channels_last `inner` is 1, and `outer` counts the pixels of all images.
+inline constinit Slot<void(const ResponseNormProblem& problem, const Tensor& x, ResponseNormPlan* plan)>
+    response_norm_plan{"response_norm_plan"};
+
+// divisor = k + factor * (sum of x^2 over the window), float32 for 16-bit x, undefined when not kept;
+// out = x * divisor^-beta.
 inline constinit Slot<void(const ResponseNormProblem& problem, const Tensor& x, const Tensor& divisor,
                            const Tensor& out)>
     response_norm_forward{"response_norm_forward"};
 
-// grad_input (+ itself when `accumulate`); y is the output.
+// grad_input (+ itself when `accumulate`); y is the output, undefined where the divisor is.
 inline constinit Slot<void(const ResponseNormProblem& problem, const Tensor& grad, const Tensor& x, const Tensor& y,
                            const Tensor& divisor, const Tensor& grad_input, bool accumulate)>
     response_norm_backward{"response_norm_backward"};
@@ -104,7 +117,8 @@ inline constinit Slot<void(const ResponseNormProblem& problem, const Tensor& gra
 template <class Visit>
 void visit_norm_slots(Visit&& visit) {
   visit(batch_norm_train), visit(batch_norm_infer), visit(batch_norm_backward), visit(dropout);
-  visit(row_norm_forward), visit(row_norm_backward), visit(response_norm_forward), visit(response_norm_backward);
+  visit(row_norm_forward), visit(row_norm_backward);
+  visit(response_norm_plan), visit(response_norm_forward), visit(response_norm_backward);
 }
 
 }  // namespace dnn::kernel

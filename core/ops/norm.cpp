@@ -108,9 +108,11 @@ Tensor normalize(const Tensor& input, const Tensor& weight, const Tensor& bias, 
     }
   }
 
-  const Saved y = options.activation == Activation::none ? Saved() : Saved(out);
+  const bool activates = options.activation != Activation::none;
+  const Saved y = activates ? Saved(out) : Saved();
+  const Saved shift = activates && !add.defined() ? Saved(bias) : Saved();
   detail::record("batch_norm", out, {x, weight, bias, options.add},
-                 [x = Saved(x), y, w = Saved(weight), mean, inv_std, activation = options.activation,
+                 [x = Saved(x), y, w = Saved(weight), shift, mean, inv_std, activation = options.activation,
                   training = options.training](Backward& b) {
                    const Tensor input = b.get(x);
                    const detail::Layout layout = detail::layout_of(input);
@@ -124,12 +126,13 @@ Tensor normalize(const Tensor& input, const Tensor& weight, const Tensor& bias, 
                    ask(0, out.input, out.accumulate_input, layout);
                    ask(1, out.weight, out.accumulate_weight, detail::Layout::plain);
                    ask(2, out.bias, out.accumulate_bias, detail::Layout::plain);
-                   if (b.wants(3)) out.add = detail::allocate_like(input);
+                   const bool passes = activation == Activation::none;  // the gradient of `add` is the output's
+                   if (b.wants(3) && !passes) out.add = detail::allocate_like(input);
                    kernel::batch_norm_backward[input.device()](
                        detail::in_layout(b.grad(), layout), input,
-                       output.defined() ? detail::in_layout(output, layout) : output, b.get(w), mean, inv_std,
-                       activation, training, out);
-                   if (out.add.defined()) b.set(3, out.add);
+                       output.defined() ? detail::in_layout(output, layout) : output, b.get(w), b.get(shift), mean,
+                       inv_std, activation, training, out);
+                   if (b.wants(3)) b.set(3, passes ? b.grad() : out.add);
                  });
   return out;
 }

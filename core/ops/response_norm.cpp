@@ -1,5 +1,6 @@
 // Local response normalisation over neighbouring channels.
 #include <cmath>
+#include <utility>
 
 #include "core/check.h"
 #include "core/kernels/norm.h"
@@ -30,15 +31,26 @@ Tensor local_response_norm(const Tensor& input, const LocalResponseNormOptions& 
   for (int64_t d = 2; d < shape.rank(); ++d) problem.inner *= shape[d];
 
   const Tensor x = input.contiguous();
-  detail::make_plain(x);
-  Tensor out = detail::allocate(shape, x.dtype(), x.device());
-  const DType type = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
-  const Tensor divisor = detail::allocate(shape, type, x.device());
-  kernel::response_norm_forward[x.device()](problem, x, divisor, out);
-  detail::record(where, out, {x}, [problem, x = Saved(x), y = Saved(out), divisor](Backward& b) {
-    const auto [out, accumulate] = b.into(0);
-    kernel::response_norm_backward[out.device()](problem, detail::plain(b.grad()), detail::plain(b.get(x)),
-                                                 detail::plain(b.get(y)), divisor, out, accumulate);
+  const Device device = x.device();
+  kernel::ResponseNormPlan plan;
+  if (kernel::response_norm_plan.filled(device)) kernel::response_norm_plan[device](problem, x, &plan);
+  if (plan.layout == detail::Layout::channels_last)
+    problem.outer *= std::exchange(problem.inner, 1);
+  else
+    detail::make_plain(x);
+  Tensor out = detail::allocate_like(x), divisor;
+  if (plan.keeps_divisor)
+    divisor = detail::allocate(shape, x.dtype() == DType::float64 ? DType::float64 : DType::float32, device);
+  kernel::response_norm_forward[device](problem, x, divisor, out);
+  const Saved y = plan.keeps_divisor ? Saved(out) : Saved();
+  detail::record(where, out, {x}, [problem, layout = plan.layout, x = Saved(x), y, divisor](Backward& b) {
+    const auto arranged = [layout](const Tensor& t) {
+      if (!t.defined()) return t;
+      return layout == detail::Layout::plain ? detail::plain(t) : detail::in_layout(t, layout);
+    };
+    const auto [out, accumulate] = b.into(0, layout);
+    kernel::response_norm_backward[out.device()](problem, arranged(b.grad()), arranged(b.get(x)), arranged(b.get(y)),
+                                                 divisor, out, accumulate);
   });
   return out;
 }

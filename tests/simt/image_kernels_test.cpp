@@ -72,19 +72,6 @@ kernel::PoolProblem pool_problem(const Shape& input, Size2 kernel, Size2 stride,
   return {input, output, kernel, stride, padding, count_padding};
 }
 
-// A copy of `t` on the GPU in a layout, and back from there as a plain tensor on the CPU.
-Tensor to_gpu(const Tensor& t, Layout layout) { return laid_out(gpu(t), layout); }
-Tensor back(const Tensor& t) {
-  detail::make_plain(t);
-  return t.to(cpu);
-}
-
-Tensor blank(const Shape& shape, DType type, Layout layout) {
-  Tensor t = detail::allocate(shape, type, cuda);
-  detail::set_layout(t, layout);
-  return t;
-}
-
 TEST(PoolKernels, EveryLayoutAndType) {
   const Shape shape{2, 16, 9, 7};
   for (const auto& problem : {pool_problem(shape, 2, 2, 0, true), pool_problem(shape, {3, 2}, {2, 1}, {1, 1}, false),
@@ -163,89 +150,6 @@ TEST(InterpolateKernels, EveryLayoutAndType) {
       }
     }
   }
-}
-
-// ---- batch norm -----------------------------------------------------------------------------------------------------
-
-struct NormCase {
-  Shape shape;
-  Layout layout;
-};
-
-const NormCase norm_cases[] = {{{4, 16, 5, 3}, Layout::plain},    {{4, 16, 5, 3}, Layout::channels_last},
-                               {{4, 16, 5, 3}, Layout::blocked8}, {{4, 16, 5, 3}, Layout::blocked16},
-                               {{2, 3, 40, 50}, Layout::plain},   {{2, 3, 40, 50}, Layout::channels_last},
-                               {{300, 5, 1, 1}, Layout::plain}};
-
-TEST(BatchNormKernels, TrainingAndInferenceForwardAndBackward) {
-  for (const NormCase& test : norm_cases) {
-    for (const DType type : floating_types) {
-      if (type == DType::float64 && test.layout != Layout::plain) continue;
-      const DType wide = type == DType::float64 ? DType::float64 : DType::float32;
-      const Shape c{test.shape[1]};
-      const double tolerance = 8 * unit(type);
-      const Tensor x = uniform(test.shape, type, -1, 4), add = uniform(test.shape, type);
-      const Tensor weight = uniform(c, wide, 0.5, 2), bias = uniform(c, wide);
-      const Tensor gpu_x = to_gpu(x, test.layout), gpu_add = to_gpu(add, test.layout);
-      const Tensor mean = empty_like(weight), inv_std = empty_like(weight), y = empty_like(x);
-      const Tensor gpu_mean = gpu_like(weight), gpu_inv_std = gpu_like(weight), gpu_y = gpu_like(gpu_x);
-      const Tensor run_mean = uniform(c, wide), run_var = uniform(c, wide, 0.5, 2);
-      const Tensor gpu_run_mean = gpu(run_mean), gpu_run_var = gpu(run_var);
-      kernel::batch_norm_train[cpu](x, weight, bias, add, Activation::relu, 0.2, 1e-5, run_mean, run_var, mean, inv_std,
-                                    y);
-      kernel::batch_norm_train[cuda](gpu_x, gpu(weight), gpu(bias), gpu_add, Activation::relu, 0.2, 1e-5, gpu_run_mean,
-                                     gpu_run_var, gpu_mean, gpu_inv_std, gpu_y);
-      expect_near(back(gpu_y), y, tolerance);
-      expect_near(gpu_mean, mean, 8 * unit(wide));
-      expect_near(gpu_inv_std, inv_std, 8 * unit(wide));
-      expect_near(gpu_run_mean, run_mean, 8 * unit(wide));
-      expect_near(gpu_run_var, run_var, 8 * unit(wide));
-
-      const Tensor quiet = empty_like(x), gpu_quiet = gpu_like(gpu_x);
-      kernel::batch_norm_infer[cpu](x, weight, bias, {}, Activation::none, 1e-5, run_mean, run_var, quiet);
-      kernel::batch_norm_infer[cuda](gpu_x, gpu(weight), gpu(bias), {}, Activation::none, 1e-5, gpu(run_mean),
-                                     gpu(run_var), gpu_quiet);
-      expect_near(back(gpu_quiet), quiet, tolerance);
-
-      const Tensor grad = uniform(test.shape, type), gpu_grad = to_gpu(grad, test.layout);
-      const Tensor same_y = to_gpu(y, test.layout);
-      for (const bool training : {true, false}) {
-        kernel::BatchNormGradients out{.input = uniform(test.shape, type),
-                                       .weight = uniform(c, wide),
-                                       .bias = uniform(c, wide),
-                                       .add = empty_like(x),
-                                       .accumulate_input = true,
-                                       .accumulate_weight = true,
-                                       .accumulate_bias = training};
-        kernel::BatchNormGradients gpu_out = out;
-        gpu_out.input = to_gpu(out.input, test.layout), gpu_out.add = gpu_like(gpu_x);
-        gpu_out.weight = gpu(out.weight), gpu_out.bias = gpu(out.bias);
-        kernel::batch_norm_backward[cpu](grad, x, y, weight, mean, inv_std, Activation::relu, training, out);
-        kernel::batch_norm_backward[cuda](gpu_grad, gpu_x, same_y, gpu(weight), gpu(mean), gpu(inv_std),
-                                          Activation::relu, training, gpu_out);
-        expect_near(back(gpu_out.input), out.input, tolerance);
-        expect_same(back(gpu_out.add), out.add);
-        expect_near(gpu_out.weight, out.weight, tolerance);
-        expect_near(gpu_out.bias, out.bias, tolerance);
-      }
-    }
-  }
-}
-
-TEST(BatchNormKernels, OnlyWhatIsWanted) {
-  const Tensor x = gpu(uniform({3, 4, 2, 2})), grad = gpu(uniform({3, 4, 2, 2})), w = gpu(uniform({4}));
-  const Tensor mean = gpu(uniform({4})), inv_std = gpu(uniform({4}, DType::float32, 1, 2));
-  kernel::BatchNormGradients all{.input = gpu_like(x), .weight = gpu_like(w), .bias = gpu_like(w), .add = gpu_like(x)};
-  const auto run = [&](const kernel::BatchNormGradients& out) {
-    kernel::batch_norm_backward[cuda](grad, x, {}, w, mean, inv_std, Activation::none, true, out);
-  };
-  run(all);
-  kernel::BatchNormGradients input, weight, bias, add;
-  input.input = gpu_like(x), weight.weight = gpu_like(w), bias.bias = gpu_like(w), add.add = gpu_like(x);
-  run(input), expect_same(input.input, all.input);
-  run(weight), expect_same(weight.weight, all.weight);
-  run(bias), expect_same(bias.bias, all.bias);
-  run(add), expect_same(add.add, grad);
 }
 
 }  // namespace dnn::simt::test

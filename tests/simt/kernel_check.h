@@ -84,4 +84,18 @@ inline Tensor laid_out(const Tensor& t, Layout layout) {
   return detail::in_layout(t.clone(), layout);
 }
 
+// A copy of `t` on the GPU in a layout, and back from there as a plain tensor on the CPU.
+inline Tensor to_gpu(const Tensor& t, Layout layout) { return t.defined() ? laid_out(gpu(t), layout) : t; }
+inline Tensor back(const Tensor& t) {
+  detail::make_plain(t);
+  return t.to(cpu);
+}
+
+// An uninitialised one.
+inline Tensor blank(const Shape& shape, DType type, Layout layout) {
+  Tensor t = detail::allocate(shape, type, cuda);
+  detail::set_layout(t, layout);
+  return t;
+}
+
 }  // namespace dnn::simt::test

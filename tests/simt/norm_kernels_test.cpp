@@ -3,6 +3,7 @@
 
 #include "core/kernels/all.h"
 #include "tests/simt/kernel_check.h"
+#include "tests/simt/simt.h"
 
 namespace dnn::simt::test {
 
@@ -86,6 +87,55 @@ TEST(ResponseNormKernels, ForwardAndBackward) {
       }
     }
   }
+}
+
+// A window of five in channels_last: whole packs in registers, without divisors; others as everywhere.
+TEST(ResponseNormKernels, ChannelsLast) {
+  for (const Shape& shape : {Shape{2, 8, 5, 3}, Shape{1, 48, 9, 7}, Shape{1, 264, 2, 3}, Shape{2, 6, 4, 4}}) {
+    for (const auto& [before, after, beta] : {std::tuple{2, 2, 0.75}, {2, 2, 0.6}, {1, 2, 0.75}}) {
+      const kernel::ResponseNormProblem problem{shape[0], shape[1], shape[2] * shape[3], before, after, 0.2, beta, 2};
+      for (const DType type : {DType::float32, DType::float16, DType::bfloat16}) {
+        const Tensor x = uniform(shape, type), grad = uniform(shape, type), y = empty_like(x);
+        const Tensor divisor = detail::allocate(shape, DType::float32, cpu);
+        kernel::response_norm_forward[cpu](problem, x, divisor, y);
+
+        const Tensor gpu_x = to_gpu(x, Layout::channels_last), gpu_grad = to_gpu(grad, Layout::channels_last);
+        kernel::ResponseNormPlan plan;
+        kernel::response_norm_plan[cuda](problem, gpu_x, &plan);
+        EXPECT_EQ(plan.layout, Layout::channels_last);
+        EXPECT_EQ(plan.keeps_divisor, after != before || shape[1] % (16 / static_cast<int64_t>(size_of(type))) != 0);
+        kernel::ResponseNormProblem rows = problem;
+        rows.outer *= rows.inner, rows.inner = 1;
+        const Tensor gpu_y = gpu_like(gpu_x), kept = plan.keeps_divisor ? gpu_like(divisor) : Tensor();
+        kernel::response_norm_forward[cuda](rows, gpu_x, kept, gpu_y);
+        const Tensor right_y = to_gpu(y, Layout::channels_last);
+        expect_near(back(gpu_y), y, 4 * unit(type));
+        for (const bool accumulate : {true, false}) {
+          const Tensor gradient = uniform(shape, type), gpu_gradient = to_gpu(gradient, Layout::channels_last);
+          kernel::response_norm_backward[cpu](problem, grad, x, y, divisor, gradient, accumulate);
+          kernel::response_norm_backward[cuda](rows, gpu_grad, gpu_x, plan.keeps_divisor ? right_y : Tensor(), kept,
+                                               gpu_gradient, accumulate);
+          expect_near(back(gpu_gradient), gradient, 8 * unit(type));
+        }
+      }
+    }
+  }
+}
+
+TEST(ResponseNormKernels, TheOperationHandsTheLayoutOnInOneLaunchEachWay) {
+  Tensor x = to_gpu(uniform({2, 16, 4, 4}, DType::bfloat16), Layout::channels_last);
+  x.set_requires_grad();
+  const Tensor grad = to_gpu(uniform({2, 16, 4, 4}, DType::bfloat16), Layout::channels_last);
+  drain(), start_trace();
+  const Tensor y = local_response_norm(x, {.size = 5});
+  EXPECT_EQ(detail::layout_of(y), Layout::channels_last);
+  EXPECT_EQ(detail::layout_of(x), Layout::channels_last);
+  y.backward(grad);
+  drain();
+  std::vector<std::string> launches = take_trace();  // the leaf's gradient is plain, and so is turned
+  std::erase_if(launches, [](const std::string& name) { return !name.starts_with("response_norm"); });
+  EXPECT_EQ(launches,
+            (std::vector<std::string>{"response_norm_forward_packed_kernel", "response_norm_backward_packed_kernel"}));
 }
 
 TEST(AdaptivePoolKernels, EveryLayout) {

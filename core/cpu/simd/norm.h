@@ -289,8 +289,8 @@ void batch_norm_backward_of(const Tensor& grad, const Tensor& x, const Tensor& y
 }
 
 inline void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight,
-                                const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
-                                const kernel::BatchNormGradients& out) {
+                                const Tensor& /*bias*/, const Tensor& mean, const Tensor& inv_std,
+                                Activation activation, bool training, const kernel::BatchNormGradients& out) {
   visit_floating("batch_norm", x.dtype(), [&]<class T>(Type<T>) {
     if (activation == Activation::relu) {
       batch_norm_backward_of<true, T>(grad, x, y, weight, mean, inv_std, training, out);

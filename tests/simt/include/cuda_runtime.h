@@ -89,7 +89,9 @@ inline unsigned __ballot_sync(unsigned mask, int predicate,
   return bits;
 }
 
-// One thread runs at a time, so that plain code is atomic.
+// One thread runs at a time, so that writes are seen at once and plain code is atomic.
+inline void __threadfence() {}
+
 template <class T>
 T atomicAdd(T* address, std::type_identity_t<T> value) {
   const T old = *address;
@@ -117,6 +119,8 @@ T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T
   if (old == expected) *address = desired;
   return old;
 }
+
+inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 
 // ---- what the host sees ---------------------------------------------------------------------------------------------
 
