@@ -10,6 +10,7 @@
 #include <queue>
 #include <unordered_set>
 
+#include "core/capture.h"
 #include "core/check.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise.h"
@@ -72,7 +73,7 @@ void record(const char* name, const Tensor& output, std::span<const Tensor> inpu
   auto node = std::make_shared<Node>();
   node->name = name;
   node->sequence = ++sequence;
-  if (may_profile()) node->profiled = profiled_place();
+  if (may_observe()) node->profiled = profiled_place();
   node->closure = std::move(closure);
   node->inputs.reserve(inputs.size());
   for (const Tensor& input : inputs) {
@@ -126,8 +127,20 @@ GradState& grad_state(TensorImpl& impl) {
   return *impl.grad;
 }
 
+// For a captured step: the state of this leaf's gradient is about to be read or changed.
+void note_gradient(const std::shared_ptr<TensorImpl>& leaf) {
+  if (Recorder* const r = recorder()) r->reads_gradient(leaf);
+}
+
+void call_hooks(const std::vector<Hook>& hooks, const Tensor& gradient) {
+  if (hooks.empty()) return;
+  interrupt_capture("a hook on a gradient");
+  for (const Hook& hook : std::vector<Hook>(hooks)) hook.call(gradient);  // a hook may remove itself
+}
+
 // Adds `gradient`, of the right shape, to the gradient of an input.
 void deliver(const Edge& edge, const Tensor& gradient) {
+  if (edge.leaf) note_gradient(edge.leaf);
   Tensor& sum = edge.node ? edge.node->pending : grad_state(*edge.leaf).grad;
   if (edge.leaf && sum.defined() && grad_state(*edge.leaf).zeroed) {
     grad_state(*edge.leaf).zeroed = false;
@@ -160,6 +173,7 @@ Tensor Backward::get(const Saved& saved) const {
 Destination Backward::into(int i, Layout layout) {
   const Edge& edge = node_.inputs[static_cast<size_t>(i)];
   if (edge.leaf && layout == Layout::plain) {
+    note_gradient(edge.leaf);
     GradState& state = grad_state(*edge.leaf);
     if (!state.grad.defined()) {
       state.grad = allocate(edge.shape, edge.dtype, edge.device);
@@ -252,7 +266,7 @@ class Engine {
   void visit(Node& node) {
     const ProfiledBackward profiled(node.name, node.profiled);
     Tensor gradient = std::exchange(node.pending, {}).contiguous();
-    for (const Hook& hook : std::vector<Hook>(node.hooks)) hook.call(gradient);
+    call_hooks(node.hooks, gradient);
     Backward backward(node, std::move(gradient));
     node.closure(backward);
     for (const auto& late : backward.late_) deliver(node.inputs[static_cast<size_t>(late.input)], late.tensor);
@@ -271,7 +285,7 @@ class Engine {
   void settle(TensorImpl& leaf) {
     GradState& state = *leaf.grad;
     if (--state.awaited > 0 || !state.grad.defined() || state.zeroed) return;
-    for (const Hook& hook : std::vector<Hook>(state.hooks)) hook.call(state.grad);
+    call_hooks(state.hooks, state.grad);
   }
 
   bool retain_;
@@ -320,7 +334,7 @@ void Tensor::backward(const Tensor& gradient, const BackwardOptions& options) co
     NoGrad no_grad;
     detail::Edge edge{.node = nullptr, .leaf = impl_, .shape = shape(), .dtype = dtype(), .device = device()};
     detail::deliver(edge, gradient);
-    for (const detail::Hook& hook : std::vector<detail::Hook>(impl.grad->hooks)) hook.call(impl.grad->grad);
+    detail::call_hooks(impl.grad->hooks, impl.grad->grad);
   }
 }
 
@@ -343,6 +357,7 @@ Tensor Tensor::grad() const {
 
 void Tensor::set_grad(const Tensor& grad) {
   TensorImpl& impl = Access::impl(*this);
+  detail::note_gradient(impl_);
   if (!grad.defined()) {
     if (impl.grad) impl.grad->grad = {}, impl.grad->zeroed = false;
     return;
@@ -361,11 +376,13 @@ void Tensor::set_grad(const Tensor& grad) {
 
 void Tensor::zero_grad() {
   GradState* state = Access::impl(*this).grad.get();
+  detail::note_gradient(impl_);
   if (state != nullptr && state->grad.defined()) state->zeroed = true;
 }
 
 bool Tensor::has_grad() const {
   const GradState* state = Access::impl(*this).grad.get();
+  detail::note_gradient(impl_);
   return state != nullptr && state->grad.defined() && !state->zeroed;
 }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "core/capture.h"
 #include "core/kernels/conv.h"
 #include "core/kernels/linear.h"
 #include "core/kernels/runtime.h"
@@ -106,8 +107,14 @@ Choice best_device() {
 
 void fail_allocation(int64_t k) { allocations_until_fault = k; }
 
-Storage::Storage(int64_t size, Device where, const void* host) : bytes(size), device(where) {
+uint64_t next_serial() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+Storage::Storage(int64_t size, Device where, const void* host) : bytes(size), device(where), serial(next_serial()) {
   const DeviceRuntime& table = runtime(where);
+  if (host != nullptr && !where.is_cpu()) interrupt_capture("a copy from the host");
   if (allocations_until_fault.load(std::memory_order_relaxed) > 0 && --allocations_until_fault == 0)
     throw OutOfMemory(fmt::format("allocator: {} bytes on {} refused by fail_allocation", size, where));
   if (host != nullptr && table.upload != nullptr) {

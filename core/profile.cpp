@@ -44,7 +44,7 @@ Profile* in_run(uint64_t run) { return current != nullptr && current->run == run
 
 }  // namespace
 
-bool is_profiling() noexcept { return may_profile() && current != nullptr; }
+bool is_profiling() noexcept { return may_observe() && current != nullptr; }
 
 std::string profiled_part() { return is_profiling() ? current->parts[current->part] : ""; }
 
@@ -222,12 +222,12 @@ Profiler::Running::Running(std::shared_ptr<Profile> profile) : profile_(std::mov
   p.first_span = p.spans.size();
   p.run_start = first ? 0 : p.now();
   current = &p;
-  ++detail::profilers_running;
+  ++detail::observers;
 }
 
 Profiler::Running::~Running() {
   Profile& p = *profile_;
-  --detail::profilers_running;
+  --detail::observers;
   current = nullptr;
   p.run = 0;
   p.call = {};

@@ -14,9 +14,9 @@
 
 namespace dnn::detail {
 
-// Profilers that run, on any thread.
-inline constinit std::atomic<int> profilers_running{0};
-inline bool may_profile() { return profilers_running.load(std::memory_order_relaxed) != 0; }
+// What observes operations now, on any thread: profilers that run, and recorders of captured steps (core/capture.h).
+inline constinit std::atomic<int> observers{0};
+inline bool may_observe() { return observers.load(std::memory_order_relaxed) != 0; }
 
 // What a kernel does beyond reading or writing each of its tensors once.
 struct Work {
@@ -27,7 +27,7 @@ struct Work {
 // The least bytes that a kernel moves for this tensor: repeated elements count once.
 int64_t traffic_of(const Tensor& t);
 
-// One call of a kernel, to be made only when `may_profile()`. It counts when its thread has a profiler, when it has
+// One call of a kernel, to be made only when `may_observe()`. It counts when its thread has a profiler, when it has
 // tensors or work, when it is not part of another kernel, and when it does not throw.
 class ProfiledCall {
  public:
@@ -62,7 +62,7 @@ class ProfiledCall {
 // A copy of a whole tensor that no kernel makes.
 template <class Copy>
 void profile_copy(const char* name, Device device, const Tensor& source, Copy&& copy) {
-  if (!may_profile()) return copy();
+  if (!may_observe()) return copy();
   ProfiledCall call(name, device);
   if (call) {
     call.add(source);
@@ -80,7 +80,7 @@ uint64_t profiled_place() noexcept;
 class ProfiledBackward {
  public:
   ProfiledBackward(const char* name, uint64_t place) {
-    if (may_profile()) open(name, place);
+    if (may_observe()) open(name, place);
   }
   ~ProfiledBackward() {
     if (run_ != 0) close();

@@ -3,7 +3,7 @@
 // `cpu::install` and `cuda::install` fill the slots; an operation calls `kernel::gemm[x.device()](...)`. An empty slot
 // throws: there is no silent fall-back to another device. Slots are constant-initialised, so nothing runs before main.
 //
-// A call is what a profiler counts as one operation. Its bytes are those of its tensors; kernels that multiply, or
+// A call is what a profiler counts as one operation, and an entry in the trace of a captured step. Its bytes are those of its tensors; kernels that multiply, or
 // write what they read, have a class that says what comes to that from the arguments:
 //
 //   struct ConvWork { template <class... Rest> detail::Work operator()(const ConvProblem& p, const Rest&...) const; };
@@ -16,6 +16,7 @@
 #include <array>
 #include <concepts>
 
+#include "core/capture.h"
 #include "core/profile.h"
 #include "dnn/device.h"
 
@@ -38,8 +39,8 @@ class Slot<void(Args...)> {
   class Kernel {
    public:
     void operator()(Args... args) const {
-      if (detail::may_profile()) [[unlikely]]
-        return profiled(args...);
+      if (detail::may_observe()) [[unlikely]]
+        return observed(args...);
       function_(args...);
     }
     Function function() const { return function_; }
@@ -47,6 +48,16 @@ class Slot<void(Args...)> {
    private:
     friend class Slot;
     Kernel(const Slot& slot, Device device, Function function) : slot_(slot), device_(device), function_(function) {}
+
+    void observed(Args... args) const {
+      if (const detail::RecordedCall recorded; recorded) {
+        detail::TraceHash hash(*recorded);
+        (hash.add(args), ...);
+        recorded->operation(slot_.name_, device_, hash.value());
+        return profiled(args...);
+      }
+      profiled(args...);
+    }
 
     void profiled(Args... args) const {
       detail::ProfiledCall call(slot_.name_, device_);

@@ -1,6 +1,7 @@
 // Making tensors over storages, and changing the layout of a storage.
 #include "core/storage.h"
 
+#include "core/capture.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/runtime.h"
 #include "core/node.h"
@@ -31,6 +32,7 @@ bool is_row_major(const Shape& shape, const Strides& strides) {
 
 // Replaces the bytes of a storage by the same elements in another layout.
 void relayout(Storage& storage, Layout layout) {
+  if (Recorder* const r = recorder()) r->moves(storage);
   Storage fresh(storage.bytes, storage.device);
   const int64_t count = storage.layout_shape.numel();
   kernel::relayout[storage.device](storage.data, storage.layout, fresh.data, layout, storage.layout_shape,
@@ -75,7 +77,11 @@ void* raw(const Tensor& t) {
   return static_cast<char*>(impl.storage->data) + impl.offset * static_cast<int64_t>(size_of(impl.dtype));
 }
 
-void bump_version(const Tensor& t) { ++Access::impl(t).storage->version; }
+void bump_version(const Tensor& t) {
+  Storage& storage = *Access::impl(t).storage;
+  ++storage.version;
+  if (Recorder* const r = recorder()) r->writes(storage);
+}
 
 Tensor allocate(const Shape& shape, DType dtype, Device device, const void* host) {
   const int64_t count = shape.numel();
@@ -99,6 +105,7 @@ Tensor allocate_like(const Tensor& t) {
 
 Tensor in_layout(const Tensor& t, Layout layout) {
   if (layout_of(t) == layout) return t;
+  record_copy("relayout", t);
   Tensor result = allocate(t.shape(), t.dtype(), t.device());
   set_layout(result, layout);
   kernel::relayout[t.device()](raw(t), layout_of(t), raw(result), layout, t.shape(),

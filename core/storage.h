@@ -23,6 +23,9 @@ enum class Layout : uint8_t {
   blocked16,      // n, c / 16, h, w, 16
 };
 
+// A number for the next storage, higher than those of all before.
+uint64_t next_serial();
+
 struct Storage {
   // Uninitialised, or with the bytes at `host`, memory of the CPU; throws OutOfMemory, DeviceError.
   Storage(int64_t bytes, Device device, const void* host = nullptr);
@@ -36,6 +39,8 @@ struct Storage {
   Layout layout = Layout::plain;
   Shape layout_shape;  // [n, c, h, w] when the layout is not plain
   std::atomic<uint64_t> version{0};
+  const uint64_t serial;             // later ones have higher numbers
+  std::atomic<uint64_t> departures{0};  // times that a tensor was made to refer to other elements
   std::atomic<uint64_t> exposures{0};  // times that Tensor::data handed out a pointer, which may be written unseen
 };
 

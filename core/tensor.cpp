@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/capture.h"
 #include "core/check.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/runtime.h"
@@ -59,6 +60,7 @@ Tensor Tensor::clone() const {
   Tensor result;
   if (detail::layout_of(*this) != detail::Layout::plain) {
     result = detail::allocate_like(*this);
+    detail::record_copy("copy", *this);
     detail::profile_copy("copy", device(), *this, [&] {
       detail::runtime(device()).copy(detail::raw(result), device(), detail::raw(*this), device(),
                                      Access::impl(*this).storage->bytes);
@@ -113,6 +115,7 @@ void Tensor::set_data(const Tensor& source) {
   if (impl.requires_grad) detail::check_floating("set_data", "source", source);
   detail::make_plain(source);
   const uint64_t version = std::max<uint64_t>(impl.storage->version, from.storage->version) + 1;
+  ++impl.storage->departures;
   impl.storage = from.storage;
   impl.storage->version = version;  // whoever remembers this tensor's version sees a change
   impl.shape = from.shape;

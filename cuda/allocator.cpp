@@ -21,7 +21,23 @@ constexpr int64_t segment_size = int64_t{1} << 21;
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
+// While it lives, this thread may ask the driver for memory although it records a stream: nothing of that is recorded.
+class Unrecorded {
+ public:
+  Unrecorded() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  ~Unrecorded() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  Unrecorded(const Unrecorded&) = delete;
+  Unrecorded& operator=(const Unrecorded&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
 }  // namespace
+
+struct Allocator::Pool {
+  Free free;
+};
 
 Allocator::Allocator(int index, cudaStream_t stream) : index_(index), stream_(stream) {
   const char* no_cache = std::getenv("DNN_CUDA_NO_CACHE");
@@ -55,17 +71,23 @@ Allocator::Block* Allocator::take(int64_t bytes) {
   const int64_t size = caching_ ? round_up(bytes, granularity) : bytes;
   const bool small = size <= small_limit;
   const int64_t segment = !caching_ ? size : small ? segment_size : round_up(size, segment_size);
-  Block* block = caching_ ? take_free(size, small) : nullptr;
-  if (block == nullptr) block = take_segment(segment, small);
+  Pool* const pool = entered_by_ == std::this_thread::get_id() ? entered_ : nullptr;
+  const auto take_cached = [&]() -> Block* {
+    if (!caching_) return nullptr;
+    Block* const found = take_free(pool, size, small);
+    return found != nullptr || pool == nullptr ? found : adopt(*pool, size, small);
+  };
+  Block* block = take_cached();
+  if (block == nullptr) block = take_segment(pool, segment, small);
   if (block == nullptr) {
     while (!kept_.empty()) let_go(kept_.begin());
-    block = caching_ ? take_free(size, small) : nullptr;
+    block = take_cached();
   }
   if (block == nullptr) {
     give_back_segments();
-    block = take_segment(segment, small);
+    block = take_segment(pool, segment, small);
   }
-  if (block == nullptr && segment > size) block = take_segment(size, small);
+  if (block == nullptr && segment > size) block = take_segment(pool, size, small);
   if (block == nullptr) throw_out_of_memory(bytes);
   if (block->cached) split(block, size);
   block->used = true;
@@ -76,13 +98,15 @@ Allocator::Block* Allocator::take(int64_t bytes) {
 }
 
 // Null when the driver has no such memory.
-Allocator::Block* Allocator::take_segment(int64_t size, bool small) {
+Allocator::Block* Allocator::take_segment(Pool* pool, int64_t size, bool small) {
   auto fresh = std::make_unique<Block>();
   fresh->size = size;
   fresh->small = small;
   fresh->cached = caching_;
+  fresh->pool = pool;
   void* data = nullptr;
   ++stats_.system_requests;
+  const Unrecorded unrecorded;
   const cudaError_t error = cudaMalloc(&data, static_cast<size_t>(fresh->size));
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();  // the refusal is handled here, later calls shall not see it
@@ -107,7 +131,10 @@ void Allocator::release(void* data) noexcept {
   block->upload = false;
   if (block->cached) {
     put_free(block);
+  } else if (block->pool != nullptr) {
+    block->used = false;  // the graph will write there again
   } else {
+    const Unrecorded unrecorded;
     stats_.reserved -= block->size;
     cudaFree(block->data);
     erase(block);
@@ -136,6 +163,51 @@ void Allocator::set_caching(bool caching) {
   while (!caching && !kept_.empty()) let_go(kept_.begin());
 }
 
+// ---- pools ----------------------------------------------------------------------------------------------------------
+
+Allocator::Pool* Allocator::make_pool() { return new Pool; }
+
+void Allocator::enter(Pool* pool) {
+  const std::lock_guard lock(mutex_);
+  entered_ = pool;
+  entered_by_ = std::this_thread::get_id();
+}
+
+void Allocator::leave() noexcept {
+  const std::lock_guard lock(mutex_);
+  entered_ = nullptr;
+  entered_by_ = {};
+}
+
+// A segment of the general stock that is wholly free.
+Allocator::Block* Allocator::adopt(Pool& pool, int64_t size, bool small) {
+  Block wanted;
+  wanted.size = size;
+  const auto whole = [](const Block* block) { return block->before == nullptr && block->after == nullptr; };
+  const auto found = std::find_if(free_[small].lower_bound(&wanted), free_[small].end(), whole);
+  if (found == free_[small].end()) return nullptr;
+  Block* block = *found;
+  free_[small].erase(found);
+  block->pool = &pool;
+  return block;
+}
+
+void Allocator::release_pool(Pool* pool) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (const bool small : {false, true}) free_[small].merge(pool->free[small]);
+  for (auto it = blocks_.begin(); it != blocks_.end();) {
+    Block* const block = it++->second.get();
+    if (block->pool != pool) continue;
+    block->pool = nullptr;
+    if (block->cached || block->used) continue;
+    const Unrecorded unrecorded;
+    stats_.reserved -= block->size;
+    cudaFree(block->data);
+    erase(block);
+  }
+  delete pool;
+}
+
 // ---- blocks of uploads ----------------------------------------------------------------------------------------------
 
 void* Allocator::take_for_upload(int64_t bytes, cudaStream_t copies) {
@@ -161,7 +233,7 @@ void* Allocator::take_for_upload(int64_t bytes, cudaStream_t copies) {
 
 // False when the block should be free like any other.
 bool Allocator::keep(Block* block) noexcept {
-  if (events_.empty()) return false;
+  if (events_.empty() || entered_ != nullptr) return false;  // no event of a stream that is being recorded
   if (cudaEventRecord(events_.back(), stream_) != cudaSuccess) {
     cudaGetLastError();  // handled here, later calls shall not see it
     return false;
@@ -189,7 +261,7 @@ void Allocator::let_go(std::vector<Kept>::iterator kept) {
 void Allocator::put_free(Block* block) {
   block->used = false;
   block = join(block);
-  free_[block->small].insert(block);
+  free_of(block->pool)[block->small].insert(block);
 }
 
 void Allocator::throw_out_of_memory(int64_t bytes) const {
@@ -201,13 +273,16 @@ void Allocator::throw_out_of_memory(int64_t bytes) const {
                   bytes, index_, free, total, stats_.in_use, stats_.reserved - stats_.in_use));
 }
 
-Allocator::Block* Allocator::take_free(int64_t size, bool small) {
+Allocator::Free& Allocator::free_of(Pool* pool) { return pool == nullptr ? free_ : pool->free; }
+
+Allocator::Block* Allocator::take_free(Pool* pool, int64_t size, bool small) {
+  auto& free = free_of(pool)[small];
   Block wanted;
   wanted.size = size;
-  const auto found = free_[small].lower_bound(&wanted);
-  if (found == free_[small].end()) return nullptr;
+  const auto found = free.lower_bound(&wanted);
+  if (found == free.end()) return nullptr;
   Block* block = *found;
-  free_[small].erase(found);
+  free.erase(found);
   return block;
 }
 
@@ -219,12 +294,13 @@ void Allocator::split(Block* block, int64_t size) {
   tail->data = block->data + size;
   tail->size = rest;
   tail->small = block->small;
+  tail->pool = block->pool;
   tail->before = block;
   tail->after = block->after;
   if (tail->after != nullptr) tail->after->before = tail.get();
   block->after = tail.get();
   block->size = size;
-  free_[tail->small].insert(tail.get());
+  free_of(tail->pool)[tail->small].insert(tail.get());
   blocks_.emplace(tail->data, std::move(tail));
 }
 
@@ -232,13 +308,13 @@ void Allocator::split(Block* block, int64_t size) {
 Allocator::Block* Allocator::join(Block* block) {
   if (block->before != nullptr && !block->before->used) {
     block = block->before;
-    free_[block->small].erase(block);
+    free_of(block->pool)[block->small].erase(block);
   } else if (block->after == nullptr || block->after->used) {
     return block;
   }
   while (block->after != nullptr && !block->after->used) {
     Block* next = block->after;
-    free_[next->small].erase(next);
+    free_of(next->pool)[next->small].erase(next);
     block->size += next->size;
     block->after = next->after;
     if (block->after != nullptr) block->after->before = block;
@@ -248,6 +324,7 @@ Allocator::Block* Allocator::join(Block* block) {
 }
 
 void Allocator::give_back_segments() {
+  const Unrecorded unrecorded;
   for (auto& blocks : free_) {
     for (auto it = blocks.begin(); it != blocks.end();) {
       Block* block = *it;

@@ -9,6 +9,11 @@
 // that held uploads are therefore kept apart when they are released, each with an event behind its last use, for which
 // the stream of copies waits before it writes into the block again. A training loop has two of them in turn. They count
 // as cached, and go the way of all cached memory when it runs short.
+//
+// A step that is recorded as a graph will run again and again on the memory that it was recorded with, so nobody else
+// may have that: it comes from a pool. Between `enter` and `leave` the thread that entered gets all its memory there,
+// what it releases goes back there, and what the pool lacks are segments, free ones of the general stock first. When
+// the pool goes, its free memory joins the general stock, and what is still in use will.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,6 +23,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "dnn/device.h"
@@ -42,6 +48,12 @@ class Allocator {
   void reset_peak();
   void set_caching(bool caching);
 
+  struct Pool;
+  Pool* make_pool();
+  void release_pool(Pool* pool) noexcept;
+  void enter(Pool* pool);  // one at a time
+  void leave() noexcept;
+
  private:
   // A piece of a segment; neighbours are linked.
   struct Block {
@@ -52,6 +64,7 @@ class Allocator {
     bool used = false;
     bool cached = true;  // false: goes straight back to the driver
     bool upload = false;
+    Pool* pool = nullptr;  // null: the general stock
     Block* before = nullptr;
     Block* after = nullptr;
   };
@@ -61,6 +74,8 @@ class Allocator {
     }
   };
 
+  using Free = std::set<Block*, BySize>[2];  // large, small
+
   struct Kept {
     Block* block = nullptr;
     cudaEvent_t last_use = nullptr;
@@ -69,8 +84,10 @@ class Allocator {
   static constexpr size_t kept_limit = 8;
 
   Block* take(int64_t bytes);
-  Block* take_segment(int64_t size, bool small);
-  Block* take_free(int64_t size, bool small);
+  Block* take_segment(Pool* pool, int64_t size, bool small);
+  Block* take_free(Pool* pool, int64_t size, bool small);
+  Block* adopt(Pool& pool, int64_t size, bool small);
+  Free& free_of(Pool* pool);
   void put_free(Block* block);
   bool keep(Block* block) noexcept;
   void let_go(std::vector<Kept>::iterator kept);
@@ -85,9 +102,11 @@ class Allocator {
   bool caching_;
   mutable std::mutex mutex_;
   std::map<void*, std::unique_ptr<Block>> blocks_;  // all, by address
-  std::set<Block*, BySize> free_[2];                // large, small
-  std::vector<Kept> kept_;                          // in the order of their release
-  std::vector<cudaEvent_t> events_;                 // not in use
+  Free free_;
+  Pool* entered_ = nullptr;
+  std::thread::id entered_by_;
+  std::vector<Kept> kept_;           // in the order of their release
+  std::vector<cudaEvent_t> events_;  // not in use
   MemoryStats stats_;
 };
 

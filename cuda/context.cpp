@@ -9,8 +9,10 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/capture.h"
 #include "cuda/check.h"
 #include "cuda/device.h"
+#include "cuda/graph.h"
 #include "dnn/error.h"
 #include "dnn/tensor.h"
 
@@ -54,6 +56,8 @@ Context& Context::of(int index) {
     context = contexts[i].load(std::memory_order_acquire);
     if (context == nullptr) contexts[i].store(context = new Context(index), std::memory_order_release);
   }
+  if (context->recording_.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
+    context->await_recording();
   return *context;
 }
 
@@ -100,6 +104,7 @@ Grid Context::grid(int64_t items, int threads) const {
 // ---- copies and waits -----------------------------------------------------------------------------------------------
 
 void* Context::upload(const void* from, int64_t bytes) {
+  refuse("a copy from the host");
   const bool large = bytes >= upload_bytes;
   void* data = large ? memory_.take_for_upload(bytes, copy_stream_) : nullptr;
   const bool overlaps = data != nullptr;
@@ -123,6 +128,7 @@ void* Context::upload(const void* from, int64_t bytes) {
 }
 
 void Context::to_device(void* to, const void* from, int64_t bytes) {
+  refuse("a copy from the host");
   waits_ += staging_.to_device(to, from, bytes, stream_);
 }
 
@@ -132,6 +138,7 @@ void Context::copy(void* to, const void* from, int64_t bytes) {
 }
 
 void Context::to_host(void* to, const void* from, int64_t bytes) {
+  refuse("a wait for a copy to the host");
   ++waits_;
   const uint64_t fetched = fetch_status();
   staging_.to_host(to, from, bytes, stream_);
@@ -139,6 +146,8 @@ void Context::to_host(void* to, const void* from, int64_t bytes) {
 }
 
 void Context::copy_from(Context& source, void* to, const void* from, int64_t bytes) {
+  refuse("a copy from another GPU");
+  source.refuse("a copy to another GPU");
   const auto& usable = devices().usable;
   const auto ordinal = [&](int index) { return usable[static_cast<size_t>(index)].ordinal; };
   // The copy runs on this stream, after the source's work so far and before the source's work from now on.
@@ -155,6 +164,7 @@ void Context::copy_from(Context& source, void* to, const void* from, int64_t byt
 }
 
 void Context::wait() {
+  refuse("a wait for the GPU");
   ++waits_;
   const uint64_t fetched = fetch_status();
   DNN_CUDA_CHECK(cudaStreamSynchronize(stream_));
@@ -184,17 +194,29 @@ void Context::release_cached() {
 
 LabelFault* Context::label_fault(int64_t classes, const char* where, const char* noun) {
   const std::lock_guard lock(status_mutex_);
-  const LabelCheck check{classes, checks_given_++, where, noun};
-  // Never a slot that may hold the fault of a check of another kind, unless all do.
+  LabelCheck check{classes, checks_given_++, where, noun};
+  // Never a slot that may hold the fault of a check of another kind, or is a graph's, unless all do or are.
   const auto serves = [&](const LabelCheck& old) {
     const bool alike =
         old.classes == classes && std::string_view(old.where) == where && std::string_view(old.noun) == noun;
-    return alike || old.number < checks_done_ || *old.where == 0;
+    return alike || (old.graphs == 0 && (old.number < checks_done_ || *old.where == 0));
   };
   size_t slot = check.number % status_slots;
   for (size_t i = 0; i < status_slots && !serves(label_checks_[slot]); ++i) slot = (slot + 1) % status_slots;
+  check.graphs = label_checks_[slot].graphs;
   label_checks_[slot] = check;
+  if (Recording* const step = recording()) step->add_check(status_ + slot), ++label_checks_[slot].graphs;
   return status_ + slot;
+}
+
+void Context::release_check(LabelFault* slot) noexcept {
+  const std::lock_guard lock(status_mutex_);
+  --label_checks_[static_cast<size_t>(slot - status_)].graphs;
+}
+
+void Context::repeat_check(LabelFault* slot) {
+  const std::lock_guard lock(status_mutex_);
+  label_checks_[static_cast<size_t>(slot - status_)].number = checks_given_++;
 }
 
 uint64_t Context::fetch_status() {
@@ -227,29 +249,60 @@ void Context::check_status(uint64_t fetched) {
 // ---- tables ---------------------------------------------------------------------------------------------------------
 
 const void* Context::table(std::span<const std::byte> bytes) {
+  Recording* const step = recording();
   const std::lock_guard lock(table_mutex_);
   const auto found = std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) {
     return t.bytes.size() == bytes.size() && std::memcmp(t.bytes.data(), bytes.data(), bytes.size()) == 0;
   });
   if (found != tables_.end()) {
     tables_.splice(tables_.begin(), tables_, found);
-    return found->data;
+    if (step != nullptr) step->keep(found->data);
+    return found->data.get();
   }
-  if (tables_.size() == table_limit) {
-    memory_.release(tables_.back().data);
-    tables_.pop_back();
-  }
+  if (step != nullptr) return step->constant(bytes);
+  if (tables_.size() == table_limit) tables_.pop_back();
   const auto size = static_cast<int64_t>(bytes.size());
-  tables_.push_front({{bytes.begin(), bytes.end()}, nullptr});
-  try {
-    tables_.front().data = memory_.allocate(size);
-    to_device(tables_.front().data, bytes.data(), size);
-  } catch (...) {
-    memory_.release(tables_.front().data);
-    tables_.pop_front();
-    throw;
+  const std::shared_ptr<void> data(memory_.allocate(size), [this](void* memory) { memory_.release(memory); });
+  to_device(data.get(), bytes.data(), size);
+  tables_.push_front({{bytes.begin(), bytes.end()}, data});
+  return data.get();
+}
+
+// ---- recording ------------------------------------------------------------------------------------------------------
+
+Recording* Context::recording() const {
+  Recording* const step = recording_.load(std::memory_order_relaxed);
+  return step != nullptr && step->is_of_this_thread() ? step : nullptr;
+}
+
+void Context::begin_recording(std::unique_ptr<Recording> recording) {
+  DNN_CUDA_CHECK(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
+  memory_.enter(recording->pool());
+  recording_ = recording.release();
+}
+
+std::unique_ptr<Recording> Context::end_recording(cudaGraph_t& graph, cudaError_t& error) noexcept {
+  error = cudaStreamEndCapture(stream_, &graph);
+  memory_.leave();
+  std::unique_ptr<Recording> step;
+  {
+    const std::lock_guard lock(recording_mutex_);
+    step.reset(recording_.exchange(nullptr));
   }
-  return tables_.front().data;
+  recorded_.notify_all();
+  return step;
+}
+
+void Context::await_recording() {
+  std::unique_lock lock(recording_mutex_);
+  recorded_.wait(lock, [this] {
+    const Recording* const step = recording_;
+    return step == nullptr || step->is_of_this_thread();
+  });
+}
+
+void Context::refuse(const char* what) const {
+  if (recording() != nullptr) detail::interrupt_capture(what);
 }
 
 }  // namespace dnn::cuda

@@ -7,15 +7,20 @@
 //
 // Kernels that find a bad label write it into a slot of the status block in device memory; the next wait copies the
 // block along, and throws the first of the errors.
+//
+// While a step is recorded (graph.h), what goes to the stream becomes the step's graph. Copies from and to the host and
+// waits cannot be part of one and say so to core, which decides; other threads wait at their next operation.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -39,6 +44,8 @@ struct Grid {
 // smallest position is the smallest number (fault.cuh); all ones when there is none.
 using LabelFault = unsigned long long;
 
+class Recording;
+
 class Context {
  public:
   // The context of a usable device, which becomes the calling thread's current one. Throws BackendError.
@@ -49,6 +56,7 @@ class Context {
   // The context of the calling thread's current device.
   static Context& current();
 
+  int index() const { return index_; }
   cudaStream_t stream() const { return stream_; }
   Allocator& memory() { return memory_; }
 
@@ -80,6 +88,17 @@ class Context {
   // A copy in device memory of a table that rarely changes; the same bytes give the same copy without a new upload.
   const void* table(std::span<const std::byte> bytes);
 
+  // The step that this thread records, null when it records none.
+  Recording* recording() const;
+  void begin_recording(std::unique_ptr<Recording> recording);  // throws BackendError
+  // Takes it back, with its graph or a failure; nothing is recorded from then on.
+  std::unique_ptr<Recording> end_recording(cudaGraph_t& graph, cudaError_t& error) noexcept;
+
+  // A slot of the status block that a step's kernels write is kept for them until it is released, and given anew before
+  // each launch of their graph.
+  void repeat_check(LabelFault* slot);
+  void release_check(LabelFault* slot) noexcept;
+
   struct Counters {
     int64_t launches = 0;
     int64_t waits = 0;
@@ -89,6 +108,7 @@ class Context {
   static constexpr int64_t upload_bytes = int64_t{1} << 16;
   // Wait after each launch, so that an error names its kernel; DNN_SYNC_LAUNCH=1 sets it from the start.
   void set_sync_launch(bool sync) { sync_launch_ = sync; }
+  bool waits_after_launches() const { return sync_launch_; }
 
  private:
   explicit Context(int index);
@@ -98,14 +118,19 @@ class Context {
     uint64_t number = 0;
     const char* where = "";
     const char* noun = "";
+    int graphs = 0;  // that write it
   };
   struct Table {
     std::vector<std::byte> bytes;
-    void* data = nullptr;
+    std::shared_ptr<void> data;
   };
   static constexpr size_t status_slots = 64;
   static constexpr size_t status_bytes = status_slots * sizeof(LabelFault);
   static constexpr size_t table_limit = 16;
+
+  // Tells core that what comes now cannot be recorded, if anything is.
+  void refuse(const char* what) const;
+  void await_recording();
 
   // Asks for the status block; returns the number of checks that it will tell of.
   uint64_t fetch_status();
@@ -123,6 +148,10 @@ class Context {
   std::atomic<int64_t> launches_{0};
   std::atomic<int64_t> waits_{0};
   std::atomic<bool> sync_launch_{false};
+
+  std::atomic<Recording*> recording_{nullptr};
+  std::mutex recording_mutex_;
+  std::condition_variable recorded_;
 
   std::mutex upload_mutex_;
   cudaEvent_t uploaded_ = nullptr;

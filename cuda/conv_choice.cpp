@@ -173,8 +173,8 @@ std::string compute(Device device, ConvGraph& graph, const ConvPointers& pointer
   align(graph.x, pointers.x), align(graph.weight, pointers.weight), align(graph.y, pointers.y);
   align(graph.add, pointers.add), align(graph.bias, pointers.bias);
   const auto entry = choices().get({device, graph}, [] { return std::make_shared<Entry>(); });
+  Context& context = Context::of(device.index());  // may wait for another thread's recording, which may want the entry
   const std::lock_guard lock(entry->mutex);
-  Context& context = Context::of(device.index());
   if (!entry->choice) entry->choice = std::make_unique<Choice>(graph, context, device);
   if (entry->choice->run(context, pointers)) return "";
   return entry->choice->refusal().empty() ? "none is offered" : entry->choice->refusal();

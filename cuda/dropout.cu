@@ -7,21 +7,26 @@
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
 #include "cuda/layout.cuh"
+#include "cuda/random_stream.cuh"
 #include "cuda/vector.cuh"
 #include "dnn/random.h"
 
 namespace dnn::cuda {
 
-struct DropoutMask {
-  uint64_t seed, stream;
+struct DropoutRule {
   uint32_t threshold;
   bool nothing_kept;  // p = 1
   double scale;
+};
 
-  __device__ auto block(int64_t number) const { return philox(seed, stream, static_cast<uint64_t>(number)); }
+struct DropoutMask {
+  RandomStream draw;
+  DropoutRule rule;
+
+  __device__ auto block(int64_t number) const { return philox(draw.seed, draw.stream, static_cast<uint64_t>(number)); }
   template <class C>
   __device__ C apply(uint32_t word, C x) const {
-    return !nothing_kept && word >= threshold ? static_cast<C>(scale) * x : C(0);
+    return !rule.nothing_kept && word >= rule.threshold ? static_cast<C>(rule.scale) * x : C(0);
   }
 };
 
@@ -35,7 +40,9 @@ __device__ void put(T* out, int64_t i, bool accumulate, Compute<T> value) {
 }  // namespace
 
 template <class T>
-__global__ void dropout_kernel(DropoutMask mask, const T* x, T* out, bool accumulate, int64_t n) {
+__global__ void dropout_kernel(Varying<RandomStream> random, DropoutRule rule, const T* x, T* out, bool accumulate,
+                               int64_t n) {
+  const DropoutMask mask{random(), rule};
   using C = Compute<T>;
   constexpr int width = Pack<T>::width;
   for (const auto i : grid_stride(pack_count<T>(n))) {
@@ -53,7 +60,9 @@ __global__ void dropout_kernel(DropoutMask mask, const T* x, T* out, bool accumu
 }
 
 template <class T>
-__global__ void dropout_quads_kernel(DropoutMask mask, Images images, const T* x, T* out, bool accumulate) {
+__global__ void dropout_quads_kernel(Varying<RandomStream> random, DropoutRule rule, Images images, const T* x, T* out,
+                                     bool accumulate) {
+  const DropoutMask mask{random(), rule};
   const int64_t quads = images.channels / 4;
   for (const auto i : grid_stride(images.numel() / 4)) {
     const int64_t n = i / (quads * images.pixels), quad = i / images.pixels % quads, pixel = i % images.pixels;
@@ -66,7 +75,9 @@ __global__ void dropout_quads_kernel(DropoutMask mask, Images images, const T* x
 }
 
 template <class T>
-__global__ void dropout_images_kernel(DropoutMask mask, Images images, const T* x, T* out, bool accumulate) {
+__global__ void dropout_images_kernel(Varying<RandomStream> random, DropoutRule rule, Images images, const T* x, T* out,
+                                      bool accumulate) {
+  const DropoutMask mask{random(), rule};
   for (const auto i : grid_stride(images.numel())) {
     const ImagePosition at = images.position(i);
     const int64_t element = (at.n * images.pixels + at.pixel) * images.channels + at.c;
@@ -75,22 +86,23 @@ __global__ void dropout_images_kernel(DropoutMask mask, Images images, const T* 
   }
 }
 
-void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate) {
+void dropout(const Tensor& x, double p, const detail::Draw& draw, const Tensor& out, bool accumulate) {
   const double bound = p * 4294967296.0;
-  const DropoutMask mask{seed, stream, bound >= 4294967295.0 ? UINT32_MAX : static_cast<uint32_t>(bound), p >= 1,
+  const DropoutRule rule{bound >= 4294967295.0 ? UINT32_MAX : static_cast<uint32_t>(bound), p >= 1,
                          p < 1 ? 1 / (1 - p) : 0};
   visit_floating(x.dtype(), [&]<class T>(T) {
     Context& context = Context::of(out);
     const int64_t n = out.numel();
     if (n == 0) return;
+    const Varying<RandomStream> random = random_stream(draw, context);
     const T* from = elements<T>(x);
     T* to = elements<T>(out);
     if (x.rank() != 4 || detail::layout_of(x) == detail::Layout::channels_last) {
-      launch(dropout_kernel<T>, context.grid(pack_count<T>(n)), context, mask, from, to, accumulate, n);
+      launch(dropout_kernel<T>, context.grid(pack_count<T>(n)), context, random, rule, from, to, accumulate, n);
     } else if (const Images images = images_of(x); images.channels % 4 == 0) {
-      launch(dropout_quads_kernel<T>, context.grid(n / 4), context, mask, images, from, to, accumulate);
+      launch(dropout_quads_kernel<T>, context.grid(n / 4), context, random, rule, images, from, to, accumulate);
     } else {
-      launch(dropout_images_kernel<T>, context.grid(n), context, mask, images, from, to, accumulate);
+      launch(dropout_images_kernel<T>, context.grid(n), context, random, rule, images, from, to, accumulate);
     }
   });
 }

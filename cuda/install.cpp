@@ -3,6 +3,7 @@
 #include "cuda/check.h"
 #include "cuda/context.h"
 #include "cuda/device.h"
+#include "cuda/graph.h"
 #include "cuda/kernels.h"
 #include "cuda/library.h"
 #include "cuda/mark.h"
@@ -42,6 +43,18 @@ void install_runtime() {
   table.mark = make_mark;
   table.seconds_between = seconds_between;
   table.release_mark = release_mark;
+  table.why_no_capture = why_no_capture;
+  table.make_step_memory = [](int index) { return static_cast<void*>(Context::of(index).memory().make_pool()); };
+  table.release_step_memory = [](void* memory, int index) noexcept {
+    if (Context* context = Context::existing(index))
+      context->memory().release_pool(static_cast<Allocator::Pool*>(memory));
+  };
+  table.begin_capture = [](void* memory, int index) { begin_capture(index, static_cast<Allocator::Pool*>(memory)); };
+  table.end_capture = [](int index) { return static_cast<void*>(end_capture(index).release()); };
+  table.abandon_capture = abandon_capture;
+  table.launch_graph = [](void* graph) { static_cast<StepGraph*>(graph)->launch(); };
+  table.graph_nodes = [](const void* graph) { return static_cast<const StepGraph*>(graph)->nodes(); };
+  table.release_graph = [](void* graph) noexcept { delete static_cast<StepGraph*>(graph); };
   table.push_range = push_range;
   table.pop_range = pop_range;
   table.why_incapable = [] {

@@ -23,9 +23,9 @@ void fill(const Tensor& out, Scalar value);
 void copy(const Tensor& in, const Tensor& out);
 void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw,
               int64_t element_bytes);
-void random_uniform(const Tensor& out, uint64_t seed, uint64_t stream);
-void random_normal(const Tensor& out, uint64_t seed, uint64_t stream);
-void random_integers(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream);
+void random_uniform(const Tensor& out, const detail::Draw& draw);
+void random_normal(const Tensor& out, const detail::Draw& draw);
+void random_integers(const Tensor& out, int64_t low, uint64_t count, const detail::Draw& draw);
 void where(const Tensor& condition, const Tensor& a, const Tensor& b, const Tensor& out);
 
 void reduce_sum(const Tensor& x, const kernel::ReduceShape& shape, double scale, const Tensor& out, bool accumulate);
@@ -75,7 +75,7 @@ void cross_entropy_backward(const Tensor& grad, double scale, const Tensor& logi
                             const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
                             bool accumulate);
 
-void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate);
+void dropout(const Tensor& x, double p, const detail::Draw& draw, const Tensor& out, bool accumulate);
 
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double momentum, double eps, const Tensor& running_mean,

@@ -27,7 +27,7 @@ int64_t plans_to_try(const char* where, const char* variable, int64_t usual) {
 
 void* TrialOperands::add(int64_t elements) {
   const Tensor& tensor = tensors_.emplace_back(detail::allocate({elements}, type_, device_));
-  random_normal(tensor, 0, tensors_.size());
+  random_normal(tensor, {0, tensors_.size()});
   return detail::raw(tensor);
 }
 

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <unordered_map>
 
+#include "dnn/capture.h"
+
 namespace dnn {
 
 int Layer::register_forward_hook(ForwardHook hook) {
@@ -18,6 +20,7 @@ void Layer::remove_forward_hook(int id) {
 }
 
 void Layer::call_hooks(const Tensor& x, const Tensor& y) const {
+  detail::interrupt_capture("a forward hook");
   for (const Hook& hook : std::vector<Hook>(hooks_)) hook.call(*this, x, y);  // a hook may remove itself
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "dnn/autograd.h"
+#include "dnn/capture.h"
 #include "dnn/error.h"
 #include "dnn/ops/factory.h"
 
@@ -59,7 +60,11 @@ void Optimizer::check_group(size_t group) const {
 
 double Optimizer::lr(size_t group) const {
   check_group(group);
-  return rates_[group] * factor_;
+  const double rate = rates_[group] * factor_;
+  // Who asks may use it in a way that a captured step cannot follow.
+  if (detail::is_recording())
+    detail::repeat_while("a learning rate", [this, group, rate] { return rates_[group] * factor_ == rate; });
+  return rate;
 }
 
 void Optimizer::set_lr(double lr) {
@@ -118,7 +123,9 @@ void Optimizer::step() {
   }
   for (const auto& [key, part] : parts) {
     update(part.list);
-    for (const size_t i : part.members) ++states_[i].step;  // at once: the next part may fail
+    detail::repeat([this, members = part.members] {  // at once: the next part may fail
+      for (const size_t i : members) ++states_[i].step;
+    });
   }
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "dnn/autograd.h"
+#include "dnn/capture.h"
 #include "dnn/error.h"
 #include "dnn/ops.h"
 #include "train/device_sum.h"
@@ -44,7 +45,7 @@ void Accuracy::update(const Tensor& output, const Tensor& target) {
   // For integers, relu(1 - (a - b)^2) is 1 where a equals b and 0 elsewhere.
   const Tensor difference = argmax(output.detach(), 1).to(DType::float32) - classes;
   accumulate(correct_, sum(relu(1 - square(difference))), 1);
-  samples_ += classes.numel();
+  detail::repeat([this, n = classes.numel()] { samples_ += n; });
 }
 
 StateDict Accuracy::state_dict() const {
@@ -68,7 +69,7 @@ void RunningMean::add(const Tensor& value, double weight) {
   if (value.numel() != 1)
     throw ShapeError(fmt::format("running mean: value is {}, expected one element", value.shape().str()));
   accumulate(sum_, value.reshape({}), weight);
-  weight_ += weight;
+  detail::repeat([this, weight] { weight_ += weight; });
 }
 
 StateDict RunningMean::state_dict() const {

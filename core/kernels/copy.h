@@ -26,14 +26,14 @@ inline constinit Slot<void(const void* from, detail::Layout from_layout, void* t
     relayout{"relayout"};
 
 // Contiguous floating `out`: element i is math::uniform of word i % 4 of philox(seed, stream, i / 4), in [0, 1).
-inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_uniform{"random_uniform"};
+inline constinit Slot<void(const Tensor& out, const detail::Draw& draw)> random_uniform{"random_uniform"};
 
 // Contiguous floating `out`: words 0 and 1 of philox(seed, stream, b) give elements 2b and 2b + 1 by math::box_muller.
-inline constinit Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)> random_normal{"random_normal"};
+inline constinit Slot<void(const Tensor& out, const detail::Draw& draw)> random_normal{"random_normal"};
 
 // Contiguous `out` of any type but bool: element i is low + math::below(w, count), w being words 0 and 1 (i even) or 2
 // and 3 (odd) of philox(seed, stream, i / 2).
-inline constinit Slot<void(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream)>
+inline constinit Slot<void(const Tensor& out, int64_t low, uint64_t count, const detail::Draw& draw)>
     random_integers{"random_integers"};
 
 template <class Visit>

@@ -19,6 +19,10 @@ struct CrossEntropyRule {
   void each_tensor(Visit&& visit) const {
     visit(weights);
   }
+  template <class Visit>
+  void each_number(Visit&& visit) const {
+    visit(smoothing), visit(ignored), visit(log_probabilities);
+  }
 };
 
 // With p = softmax(logits [n, classes]), w the weights and s the smoothing: losses [n] = -(1 - s) w[label] log p[label]

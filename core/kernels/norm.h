@@ -50,8 +50,7 @@ inline constinit Slot<void(const Tensor& grad, const Tensor& x, const Tensor& y,
 // out = x * mask / (1 - p) (+ out when `accumulate`); contiguous, one layout. Element number i keeps its value when
 // word i % 4 of philox(seed, stream, i / 4) >= threshold, with threshold = min(2^32 - 1, p * 2^32); p = 1 zeroes all.
 // i counts channels innermost ([n, h, w, c]) for rank 4 and row-major otherwise, whatever the layout.
-inline constinit Slot<void(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out,
-                           bool accumulate)>
+inline constinit Slot<void(const Tensor& x, double p, const detail::Draw& draw, const Tensor& out, bool accumulate)>
     dropout{"dropout"};
 
 // Rows of n neighbours that are normalised each on its own: layer normalisation (a row of features), group and instance

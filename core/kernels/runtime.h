@@ -31,6 +31,18 @@ struct DeviceRuntime {
   void* (*mark)(int index) = nullptr;
   double (*seconds_between)(const void* from, const void* to) = nullptr;
   void (*release_mark)(void* mark) noexcept = nullptr;
+  // For captured steps (core/capture.h), null where a step is a plain call: why nothing can be recorded now (empty when
+  // it can), memory that no other step is given, recording into a graph, and the graph. After `end_capture` nothing is
+  // recorded any more, also when it throws BackendError.
+  std::string (*why_no_capture)(int index) = nullptr;
+  void* (*make_step_memory)(int index) = nullptr;
+  void (*release_step_memory)(void* memory, int index) noexcept = nullptr;
+  void (*begin_capture)(void* memory, int index) = nullptr;
+  void* (*end_capture)(int index) = nullptr;
+  void (*abandon_capture)(int index) noexcept = nullptr;
+  void (*launch_graph)(void* graph) = nullptr;
+  int64_t (*graph_nodes)(const void* graph) = nullptr;
+  void (*release_graph)(void* graph) noexcept = nullptr;
   // Ranges that the device's own tools show; may be null. They never throw.
   void (*push_range)(const char* name) = nullptr;
   void (*pop_range)() = nullptr;

@@ -6,7 +6,6 @@
 #include "core/node.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
-#include "dnn/random.h"
 
 namespace dnn {
 
@@ -36,12 +35,11 @@ Tensor dropout(const Tensor& input, const DropoutOptions& options) {
   if (!options.training || options.p == 0) return input;
   const Tensor x = input.contiguous();
   Tensor out = detail::allocate_like(x);
-  Generator& generator = default_generator();
-  const uint64_t seed = generator.seed(), stream = generator.next_stream();
-  kernel::dropout[x.device()](x, options.p, seed, stream, out, false);
-  detail::record("dropout", out, {x}, [p = options.p, seed, stream](detail::Backward& b) {
+  const detail::Draw draw = detail::next_draw();
+  kernel::dropout[x.device()](x, options.p, draw, out, false);
+  detail::record("dropout", out, {x}, [p = options.p, draw](detail::Backward& b) {
     const auto [out, accumulate] = b.into(0, detail::layout_of(b.grad()));
-    kernel::dropout[out.device()](b.grad(), p, seed, stream, out, accumulate);
+    kernel::dropout[out.device()](b.grad(), p, draw, out, accumulate);
   });
   return out;
 }

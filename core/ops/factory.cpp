@@ -25,16 +25,15 @@ Tensor finish(Tensor result, const TensorOptions& options) {
   return result;
 }
 
-using Draw = kernel::Slot<void(const Tensor& out, uint64_t seed, uint64_t stream)>;
+using DrawSlot = kernel::Slot<void(const Tensor& out, const detail::Draw& draw)>;
 
-void draw(const char* where, const char* name, const Draw& slot, const Tensor& out) {
+void draw(const char* where, const char* name, const DrawSlot& slot, const Tensor& out) {
   detail::check_floating(where, name, out);
-  Generator& generator = default_generator();
-  slot[out.device()](out, generator.seed(), generator.next_stream());
+  slot[out.device()](out, detail::next_draw());
 }
 
 // Fresh numbers over the elements of `t`, where they lie if that is without gaps.
-void overwrite(const char* where, const Draw& slot, Tensor& t) {
+void overwrite(const char* where, const DrawSlot& slot, Tensor& t) {
   detail::check_in_place(where, t);
   NoGrad no_grad;
   if (!t.is_contiguous()) {
@@ -127,9 +126,8 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, const TensorOption
     throw ArgumentError(fmt::format("randint: the limits are {} and {}, expected low < high", low, high));
   if (options.dtype == DType::boolean) throw DTypeError("randint: options.dtype is bool, expected a number type");
   Tensor result = detail::allocate(shape, options.dtype, options.device);
-  Generator& generator = default_generator();
   const uint64_t count = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
-  kernel::random_integers[options.device](result, low, count, generator.seed(), generator.next_stream());
+  kernel::random_integers[options.device](result, low, count, detail::next_draw());
   return finish(result, options);
 }
 

@@ -140,8 +140,8 @@ TEST(Random, FollowsTheDocumentedCounters) {
     for (const DType dtype : floating_types) {
       for (const int64_t n : {0, 1, 2, 3, 4, 5, 70001}) {
         const Tensor uniform = empty({n}, {.dtype = dtype}), normal = empty({n}, {.dtype = dtype});
-        kernel::random_uniform[cpu_device](uniform, 11, 5);
-        kernel::random_normal[cpu_device](normal, 11, 5);
+        kernel::random_uniform[cpu_device](uniform, {11, 5});
+        kernel::random_normal[cpu_device](normal, {11, 5});
         const std::vector<double> u = numbers(uniform), g = numbers(normal);
         const int bits = dtype == DType::float16 ? 11 : dtype == DType::bfloat16 ? 8 : 24;
         for (int64_t i = 0; i < n; ++i) {
@@ -160,8 +160,8 @@ TEST(Random, FollowsTheDocumentedCounters) {
 TEST(Random, HasTheRightMoments) {
   const int64_t n = 400'000;
   const Tensor uniform = empty({n}, {.dtype = DType::float64}), normal = empty({n}, {.dtype = DType::float64});
-  kernel::random_uniform[cpu_device](uniform, 3, 0);
-  kernel::random_normal[cpu_device](normal, 3, 1);
+  kernel::random_uniform[cpu_device](uniform, {3, 0});
+  kernel::random_normal[cpu_device](normal, {3, 1});
   const auto moment = [&](const Tensor& x, double centre, int power) {
     double sum = 0;
     for (const double value : numbers(x)) sum += std::pow(value - centre, power);

@@ -92,12 +92,12 @@ TEST(Variants, AgreeInSoftmaxAndCrossEntropy) {
 TEST(Variants, AgreeInRandomNumbers) {
   expect_agreement(1e-6, [] {
     const Tensor x = empty({100003});
-    kernel::random_normal[cpu_device](x, 7, 3);
+    kernel::random_normal[cpu_device](x, {7, 3});
     return x;
   });
   expect_agreement(0, [] {
     const Tensor x = empty({100003});
-    kernel::random_uniform[cpu_device](x, 7, 3);
+    kernel::random_uniform[cpu_device](x, {7, 3});
     return x;
   });
 }

@@ -8,10 +8,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include "cuda/context.h"
 #include "cuda/dispatch.h"
 #include "dnn/error.h"
 #include "dnn/float16.h"
-#include "tests/simt/simt.h"
+#include "tests/simt/machine.h"
 
 namespace dnn::simt {
 
@@ -125,13 +126,14 @@ class StandInPlans final : public cuda::ConvPlans {
     return text;
   }
   int64_t workspace(int64_t plan) const override { return this->plan(plan).workspace; }
-  void run(int64_t plan, cuda::Context&, const ConvPointers& pointers, void* workspace) override {
+  void run(int64_t plan, cuda::Context& context, const ConvPointers& pointers, void* workspace) override {
     runs.push_back(plan);
     if (!this->plan(plan).runs) throw BackendError(name(plan) + " fails when it runs");
     if ((workspace == nullptr) != (this->plan(plan).workspace == 0)) throw std::logic_error("a wrong workspace");
     check_alignment(pointers);
-    const HostAccess access;
-    cuda::visit_floating(graph_.dtype, [&]<class T>(T) { compute<T>(graph_, pointers, this->plan(plan).keeps_nan); });
+    perform(context.stream(), "convolution", [graph = graph_, pointers, keeps_nan = this->plan(plan).keeps_nan] {
+      cuda::visit_floating(graph.dtype, [&]<class T>(T) { compute<T>(graph, pointers, keeps_nan); });
+    });
   }
   double time(int64_t plan, cuda::Context&, const ConvPointers&, void*) override {
     runs.push_back(plan);

@@ -53,8 +53,8 @@ TEST(DropoutKernels, DropTheCpusElementsInEveryLayout) {
           detail::make_plain(expected);
           const Tensor plain = x.clone();
           detail::make_plain(plain);
-          kernel::dropout[cpu](plain, p, 3, 4, expected, true);
-          kernel::dropout[cuda](laid_out(gpu(plain), layout), p, 3, 4, actual, true);
+          kernel::dropout[cpu](plain, p, {3, 4}, expected, true);
+          kernel::dropout[cuda](laid_out(gpu(plain), layout), p, {3, 4}, actual, true);
           detail::make_plain(actual);
           expect_near(actual, expected, unit(type));
         }

@@ -128,9 +128,9 @@ TEST(RandomKernels, GiveTheCpusNumbers) {
   for (const DType type : floating_types) {
     for (const int64_t n : {1, 2, 3, 5, 4099}) {
       const Tensor a = detail::allocate({n}, type, cuda), b = detail::allocate({n}, type, cpu);
-      kernel::random_uniform[cuda](a, 11, 5), kernel::random_uniform[cpu](b, 11, 5);
+      kernel::random_uniform[cuda](a, {11, 5}), kernel::random_uniform[cpu](b, {11, 5});
       expect_same(a, b);
-      kernel::random_normal[cuda](a, 11, 6), kernel::random_normal[cpu](b, 11, 6);
+      kernel::random_normal[cuda](a, {11, 6}), kernel::random_normal[cpu](b, {11, 6});
       expect_near(a, b, std::max(unit(type), 1e-6));  // computed in float
     }
   }
@@ -335,8 +335,8 @@ TEST(EmptyTensors, LaunchNothing) {
   kernel::fill[cuda](nothing, 1);
   kernel::copy[cuda](nothing, nothing);
   kernel::unary_forward<functor::Relu>[cuda]({}, nothing, nothing);
-  kernel::random_uniform[cuda](nothing, 1, 1);
-  kernel::dropout[cuda](nothing, 0.5, 1, 1, nothing, false);
+  kernel::random_uniform[cuda](nothing, {1, 1});
+  kernel::dropout[cuda](nothing, 0.5, {1, 1}, nothing, false);
   EXPECT_EQ(counters().launches, before);
 }
 

@@ -24,6 +24,8 @@ namespace dnn::simt {
 cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, unsigned blocks, unsigned threads,
                            std::function<void()> thread);
 
+thread_local cudaStreamCaptureMode thread_capture_mode = cudaStreamCaptureModeGlobal;
+
 Runtime& state() {
   static auto* runtime = new Runtime;  // never destroyed: tensors in static storage may outlive it
   return *runtime;
@@ -194,7 +196,7 @@ cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, unsigned blo
                            std::function<void()> thread) {
   const Lock lock(state().mutex);
   if (threads == 0 || threads > 1024 || blocks > 0x7fffffffu) return cudaErrorInvalidConfiguration;
-  ++state().counters.launches;
+  state().counters.launches += stream->capture == nullptr;
   Launch launch{demangled(kernel), blocks, threads, std::move(thread)};
   launch.name = launch.name.substr(0, launch.name.find('('));
   state().executed.insert(short_name(launch.name));
@@ -244,15 +246,41 @@ void advance(Stream* stream) {
 
 }  // namespace
 
-void enqueue(Stream* stream, Work work) {
+void note_stream(Stream* stream) {
   auto& streams = state().streams;
   if (std::find(streams.begin(), streams.end(), stream) == streams.end()) streams.push_back(stream);
+}
+
+void enqueue(Stream* stream, Work work) {
+  note_stream(stream);
   if (state().lost) return;
-  if (state().host_access > 0) {
+  if (stream->capture != nullptr) {
+    stream->capture->graph->nodes.push_back(std::move(work));
+  } else if (state().host_access > 0) {
     run(work);
   } else {
     stream->work.push_back(std::move(work));
   }
+}
+
+void perform(Stream* stream, const char* name, std::function<void()> run) {
+  {
+    const Lock lock(state().mutex);
+    if (stream->capture != nullptr) return enqueue(stream, {name, std::move(run)});
+  }
+  const HostAccess access;
+  run();
+}
+
+bool forbidden_by_capture() {
+  bool forbidden = false;
+  for (Stream* stream : state().streams) {
+    if (stream->capture == nullptr || stream->capture->thread != std::this_thread::get_id()) continue;
+    if (thread_capture_mode == cudaStreamCaptureModeRelaxed) continue;
+    stream->capture->valid = false;
+    forbidden = true;
+  }
+  return forbidden;
 }
 
 void finish(Stream* stream) {

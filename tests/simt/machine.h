@@ -5,15 +5,21 @@
 // should wait for another one and does not gets wrong data, in one order of the streams or the other (`Streams`).
 // Device memory is filled with 0xff when handed out and lies between guard bands, checked after each kernel and on
 // release. A failure stays pending until a call reports it.
+//
+// While a stream is captured, what is given to it becomes the nodes of a graph instead; a launch of the graph gives it
+// copies of them. Calls that wait, or that CUDA forbids the capturing thread, return CUDA's errors and spoil the
+// capture.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cuda_runtime.h"
@@ -27,7 +33,8 @@ struct Event {
   uint64_t recorded = 0;   // number of recordings given to streams
   uint64_t completed = 0;  // the last of them that a stream has reached
   bool timed = false;
-  double seconds = 0;  // when it was reached
+  double seconds = 0;     // when it was reached
+  bool captured = false;  // recorded last in a stream that was being captured
 };
 
 struct Work {
@@ -38,9 +45,22 @@ struct Work {
   Stream* source = nullptr;  // which was given to that stream
 };
 
+struct Graph {
+  std::vector<Work> nodes;
+};
+struct GraphExec : Graph {};
+
+// A capture that has begun and not ended.
+struct Capture {
+  std::unique_ptr<Graph> graph;
+  std::thread::id thread;
+  bool valid = true;
+};
+
 struct Stream {
   int device = 0;
   std::deque<Work> work;
+  std::unique_ptr<Capture> capture = nullptr;
 };
 
 struct Block {
@@ -71,6 +91,7 @@ struct Runtime {
 };
 
 Runtime& state();
+extern thread_local cudaStreamCaptureMode thread_capture_mode;
 using Lock = std::lock_guard<std::recursive_mutex>;
 
 void note_failure(const std::string& what);
@@ -80,7 +101,13 @@ cudaError_t report_failure();
 cudaError_t take_memory(void** data, size_t bytes, bool pinned);
 cudaError_t give_memory(void* data, bool pinned);
 
+// Makes the stream one of those that `drain` knows.
+void note_stream(Stream* stream);
 void enqueue(Stream* stream, Work work);
+// The work of a library: done at once, the host waiting for the stream, unless the stream is being captured.
+void perform(Stream* stream, const char* name, std::function<void()> run);
+// Whether this thread captures in a mode that forbids what might wait; then the capture is spoiled.
+bool forbidden_by_capture();
 // Runs all work of a stream.
 void finish(Stream* stream);
 // Runs the event's stream up to a recording of the event.

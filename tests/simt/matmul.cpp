@@ -9,9 +9,10 @@
 #include <deque>
 #include <mutex>
 
+#include "cuda/context.h"
 #include "cuda/dispatch.h"
 #include "cuda/matmul_plan.h"
-#include "tests/simt/simt.h"
+#include "tests/simt/machine.h"
 
 namespace dnn::simt {
 
@@ -121,7 +122,7 @@ class PlainPlan : public cuda::MatmulPlan {
  public:
   explicit PlainPlan(const MatmulProblem& problem) : problem_(problem) {}
 
-  void run(cuda::Context&, const MatmulPointers& pointers) const override {
+  void run(cuda::Context& context, const MatmulPointers& pointers) const override {
     MatmulProblem actual = problem_;
     actual.align_as(pointers);
     require(actual == problem_, problem_, "the pointers must be aligned as those of the plan");
@@ -130,8 +131,9 @@ class PlainPlan : public cuda::MatmulPlan {
       products.push_back(problem_);
       if (products.size() > 256) products.pop_front();
     }
-    const HostAccess access;
-    cuda::visit_floating(problem_.type, [&]<class T>(T) { compute<T>(problem_, pointers); });
+    perform(context.stream(), "product", [problem = problem_, pointers] {
+      cuda::visit_floating(problem.type, [&]<class T>(T) { compute<T>(problem, pointers); });
+    });
   }
 
  private:

@@ -1,7 +1,8 @@
-// Many copies in one launch: every pair of types, odd lengths and places, zeros, additions.
+// Many copies in one launch: every pair of types, odd lengths and places, zeros, additions; the numbers of a graph.
 #include <gtest/gtest.h>
 
 #include "cuda/context.h"
+#include "cuda/graph.h"
 #include "cuda/moves.h"
 #include "tests/simt/kernel_check.h"
 #include "tests/simt/simt.h"
@@ -68,6 +69,16 @@ TEST(MoveKernels, MoreThanOneLaunchHolds) {
   for (size_t i = 0; i < 1000; ++i) EXPECT_EQ(y[990 - i / 10 * 10 + i % 10], x[i]);
   cuda::move(Context::of(0), DType::float32, DType::float32, {});
   EXPECT_EQ(counters().launches, before + 3);
+}
+
+TEST(MoveKernels, VaryingNumbersAreWrittenAsFarAsTheyGo) {
+  Context& context = Context::of(0);
+  cuda::VaryingBytes values;
+  values.bytes.fill(std::byte{7});
+  const Tensor place = gpu(zeros({cuda::VaryingBytes::size}, {.dtype = DType::uint8}));
+  cuda::set_varying(context, detail::raw(place), values, 100);
+  const std::vector<double> seen = raw_values(place);
+  for (size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], i < 100 ? 7 : 0) << i;
 }
 
 }  // namespace dnn::simt::test

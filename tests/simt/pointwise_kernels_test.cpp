@@ -71,8 +71,8 @@ TEST(RandomIntegerKernel, DrawsWhatTheCpuDraws) {
     if (type == DType::boolean) continue;
     for (const int64_t n : {0, 1, 2, 1003}) {
       const Tensor out = detail::allocate({n}, type, cpu), gpu_out = gpu_like(out);
-      kernel::random_integers[cpu](out, 3, 120, 5, 7);
-      kernel::random_integers[cuda](gpu_out, 3, 120, 5, 7);
+      kernel::random_integers[cpu](out, 3, 120, {5, 7});
+      kernel::random_integers[cuda](gpu_out, 3, 120, {5, 7});
       expect_same(gpu_out, out);
     }
   }

@@ -13,11 +13,12 @@
 
 #include "core/storage.h"
 #include "cuda/check.h"
+#include "cuda/context.h"
 #include "dnn/autograd.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
 #include "dnn/ops/shape.h"
-#include "tests/simt/simt.h"
+#include "tests/simt/machine.h"
 
 namespace dnn::cuda {
 
@@ -73,17 +74,30 @@ class CpuRnn : public RnnPlan {
     layout_.workspace_bytes = (sequence().numel() + state().numel()) * element;
   }
 
-  void forward(Context&, const RnnBuffers& b, void* y, void* c_n) const override {
-    const simt::HostAccess access;
+  void forward(Context& context, const RnnBuffers& b, void* y, void* c_n) const override {
+    simt::perform(context.stream(), "rnn", [=, this] { run_forward(b, y, c_n); });
+  }
+
+  void backward_data(Context& context, const RnnBuffers& b, const void* y, const void* grad_y, const void* grad_c_n,
+                     void* grad_x, void* grad_h_0, void* grad_c_0) const override {
+    simt::perform(context.stream(), "rnn backward",
+                  [=, this] { run_backward_data(b, y, grad_y, grad_c_n, grad_x, grad_h_0, grad_c_0); });
+  }
+
+  void backward_weights(Context& context, const RnnBuffers& b, const void* y, void* grad_weights) const override {
+    simt::perform(context.stream(), "rnn weights", [=, this] { run_backward_weights(b, y, grad_weights); });
+  }
+
+ private:
+  void run_forward(const RnnBuffers& b, void* y, void* c_n) const {
     const kernel::RecurrentTensors tensors = load_all(b, nullptr);
     const Tensor cells = c_n == nullptr ? Tensor() : detail::allocate(state(), shape_.dtype, cpu);
     kernel::recurrent_forward[cpu](problem_, tensors, cells);
     store(tensors.y, y), store(cells, c_n), store(tensors.reserve, b.reserve);
   }
 
-  void backward_data(Context&, const RnnBuffers& b, const void* y, const void* grad_y, const void* grad_c_n,
-                     void* grad_x, void* grad_h_0, void* grad_c_0) const override {
-    const simt::HostAccess access;
+  void run_backward_data(const RnnBuffers& b, const void* y, const void* grad_y, const void* grad_c_n, void* grad_x,
+                         void* grad_h_0, void* grad_c_0) const {
     const Tensor of_y = load(grad_y, sequence(), shape_.dtype);
     Tensor of_c_n = load(grad_c_n, state(), shape_.dtype);
     kernel::RecurrentGradients out;
@@ -97,8 +111,7 @@ class CpuRnn : public RnnPlan {
     turn(b);
   }
 
-  void backward_weights(Context&, const RnnBuffers& b, const void* y, void* grad_weights) const override {
-    const simt::HostAccess access;
+  void run_backward_weights(const RnnBuffers& b, const void* y, void* grad_weights) const {
     turn(b);
     const Tensor of_y = load(b.workspace, sequence(), shape_.dtype);
     Tensor of_c_n;
@@ -123,7 +136,6 @@ class CpuRnn : public RnnPlan {
     turn(b);
   }
 
- private:
   Shape sequence() const { return {shape_.steps, shape_.batch, shape_.directions * shape_.hidden}; }
   Shape state() const { return {shape_.directions, shape_.batch, shape_.hidden}; }
   int64_t columns(int number) const { return number < gates_ ? shape_.input : shape_.hidden; }

@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <set>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "cuda_runtime.h"
 #include "tests/simt/machine.h"
@@ -56,6 +59,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
+  if (forbidden_by_capture()) return cudaErrorStreamCaptureUnsupported;
   if (state().memory_in_use + static_cast<int64_t>(bytes) > state().machine.memory) return cudaErrorMemoryAllocation;
   const cudaError_t error = take_memory(data, bytes, false);
   if (error == cudaSuccess) {
@@ -67,12 +71,14 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 
 cudaError_t cudaFree(void* data) {
   const Lock lock(state().mutex);
+  if (forbidden_by_capture()) return cudaErrorStreamCaptureUnsupported;
   return state().lost ? report_failure() : give_memory(data, false);
 }
 
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
+  if (forbidden_by_capture()) return cudaErrorStreamCaptureUnsupported;
   if (state().pinned_in_use + static_cast<int64_t>(bytes) > state().machine.pinned) return cudaErrorMemoryAllocation;
   state().pinned_in_use += static_cast<int64_t>(bytes);
   return take_memory(data, bytes, true);
@@ -80,6 +86,7 @@ cudaError_t cudaMallocHost(void** data, size_t bytes) {
 
 cudaError_t cudaFreeHost(void* data) {
   const Lock lock(state().mutex);
+  if (forbidden_by_capture()) return cudaErrorStreamCaptureUnsupported;
   return state().lost ? report_failure() : give_memory(data, true);
 }
 
@@ -126,6 +133,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const Lock lock(state().mutex);
+  if (stream->capture != nullptr) return stream->capture->valid = false, cudaErrorStreamCaptureUnsupported;
   ++state().counters.waits;
   finish(stream);
   return report_failure();
@@ -134,6 +142,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
+  // Neither may a capture depend on work outside of it, nor work outside on a capture.
+  if (stream->capture != nullptr) return stream->capture->valid = false, cudaErrorStreamCaptureIsolation;
+  if (event->captured) return cudaErrorCapturedEvent;
   enqueue(stream, {"", [] {}, event, event->recorded, event->stream});
   return cudaSuccess;
 }
@@ -153,6 +164,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
   if (event->device != stream->device) return cudaErrorInvalidValue;
+  event->captured = stream->capture != nullptr;
+  if (event->captured) return cudaSuccess;
   event->stream = stream;
   enqueue(stream, {"", [event, recording = ++event->recorded] {
                      event->completed = std::max(event->completed, recording);
@@ -173,6 +186,8 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
+  if (event->captured) return cudaErrorCapturedEvent;
+  if (forbidden_by_capture()) return cudaErrorStreamCaptureUnsupported;
   if (event->completed < event->recorded && state().machine.slow) return cudaErrorNotReady;
   finish(event, event->recorded);
   return cudaSuccess;
@@ -180,10 +195,77 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Lock lock(state().mutex);
+  if (event->captured) return cudaErrorCapturedEvent;
+  if (forbidden_by_capture()) return cudaErrorStreamCaptureUnsupported;
   ++state().counters.waits;
   finish(event, event->recorded);
   return report_failure();
 }
+
+// ---- graphs ---------------------------------------------------------------------------------------------------------
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
+  if (stream->capture != nullptr) return cudaErrorInvalidValue;
+  note_stream(stream);
+  stream->capture = std::make_unique<Capture>(std::make_unique<Graph>(), std::this_thread::get_id());
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const Lock lock(state().mutex);
+  *graph = nullptr;
+  if (stream->capture == nullptr) return cudaErrorInvalidValue;
+  if (stream->capture->thread != std::this_thread::get_id()) return cudaErrorStreamCaptureWrongThread;
+  const std::unique_ptr<Capture> capture = std::move(stream->capture);
+  if (state().lost) return report_failure();
+  if (!capture->valid) return cudaErrorStreamCaptureInvalidated;
+  return *graph = capture->graph.release(), cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const Lock lock(state().mutex);
+  *status = stream->capture == nullptr ? cudaStreamCaptureStatusNone
+            : stream->capture->valid   ? cudaStreamCaptureStatusActive
+                                       : cudaStreamCaptureStatusInvalidated;
+  return cudaSuccess;
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  return std::swap(*mode, thread_capture_mode), cudaSuccess;
+}
+
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, size_t* count) {
+  return *count = graph->nodes.size(), cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
+  ++state().counters.live_graphs;
+  return *exec = new GraphExec{*graph}, cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  const Lock lock(state().mutex);
+  if (state().lost) return report_failure();
+  if (stream->capture != nullptr) return cudaErrorStreamCaptureUnsupported;  // CUDA nests graphs, libdnn does not
+  ++state().counters.graph_launches;
+  state().counters.graph_nodes += static_cast<int64_t>(exec->nodes.size());
+  for (const Work& node : exec->nodes) enqueue(stream, node);
+  return report_failure();
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  const Lock lock(state().mutex);
+  state().counters.live_graphs -= exec != nullptr;
+  return delete exec, cudaSuccess;
+}
+
+// ---- errors ---------------------------------------------------------------------------------------------------------
 
 cudaError_t cudaGetLastError() {
   const Lock lock(state().mutex);
@@ -202,6 +284,11 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorStreamCaptureIsolation: return "cudaErrorStreamCaptureIsolation";
+    case cudaErrorCapturedEvent: return "cudaErrorCapturedEvent";
+    case cudaErrorStreamCaptureWrongThread: return "cudaErrorStreamCaptureWrongThread";
     case cudaErrorUnknown: return "cudaErrorUnknown";
     default: return "unrecognised error";
   }

@@ -40,10 +40,13 @@ struct Machine {
 void set_machine(const Machine& machine);
 
 struct Counters {
-  int64_t launches = 0;
+  int64_t launches = 0;     // not those of graphs
   int64_t waits = 0;        // calls that block the host
   int64_t allocations = 0;  // cudaMalloc
   int64_t live_blocks = 0;  // not yet freed
+  int64_t graph_launches = 0;
+  int64_t graph_nodes = 0;  // given to streams by them
+  int64_t live_graphs = 0;  // instantiated and not destroyed
 };
 Counters counters();
 

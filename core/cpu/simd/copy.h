@@ -80,19 +80,19 @@ template <int size, class Block>
   });
 }
 
-inline void random_uniform(const Tensor& out, uint64_t seed, uint64_t stream) {
+inline void random_uniform(const Tensor& out, const detail::Draw& draw) {
   visit_floating("random_uniform", out.dtype(), [&]<class T>(Type<T>) {
     T* to = pointer<T>(out);
-    for_each_random_block<4>(out.numel(), seed, stream, [=](const auto& words, int64_t first, int64_t count) {
+    for_each_random_block<4>(out.numel(), draw.seed, draw.stream, [=](const auto& words, int64_t first, int64_t count) {
       for (int64_t j = 0; j < count; ++j) assign(to[first + j], math::uniform<T>(words[static_cast<size_t>(j)]));
     });
   });
 }
 
-inline void random_normal(const Tensor& out, uint64_t seed, uint64_t stream) {
+inline void random_normal(const Tensor& out, const detail::Draw& draw) {
   visit_floating("random_normal", out.dtype(), [&]<class T>(Type<T>) {
     T* to = pointer<T>(out);
-    for_each_random_block<2>(out.numel(), seed, stream, [=](const auto& words, int64_t first, int64_t count) {
+    for_each_random_block<2>(out.numel(), draw.seed, draw.stream, [=](const auto& words, int64_t first, int64_t count) {
       float normal[2];
       math::box_muller(words[0], words[1], normal[0], normal[1]);
       for (int64_t j = 0; j < count; ++j) store(to, first + j, normal[j]);
@@ -100,10 +100,10 @@ inline void random_normal(const Tensor& out, uint64_t seed, uint64_t stream) {
   });
 }
 
-inline void random_integers(const Tensor& out, int64_t low, uint64_t count, uint64_t seed, uint64_t stream) {
+inline void random_integers(const Tensor& out, int64_t low, uint64_t count, const detail::Draw& draw) {
   visit_numbers("random_integers", out.dtype(), [&]<class T>(Type<T>) {
     T* to = pointer<T>(out);
-    for_each_random_block<2>(out.numel(), seed, stream, [=](const auto& words, int64_t first, int64_t elements) {
+    for_each_random_block<2>(out.numel(), draw.seed, draw.stream, [=](const auto& words, int64_t first, int64_t elements) {
       for (int64_t j = 0; j < elements; ++j) {
         const auto word = static_cast<size_t>(2 * j);
         const uint64_t offset = math::below(uint64_t{words[word]} << 32 | words[word + 1], count);

@@ -111,12 +111,12 @@ void dropout_all(const Mask<Compute<T>>& mask, const Tensor& x, const Tensor& ou
   });
 }
 
-inline void dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream, const Tensor& out, bool accumulate) {
+inline void dropout(const Tensor& x, double p, const detail::Draw& draw, const Tensor& out, bool accumulate) {
   if (x.numel() == 0) return;
   const double threshold = p * 4294967296.0;
   visit_floating("dropout", x.dtype(), [&]<class T>(Type<T>) {
     using C = Compute<T>;
-    Mask<C> mask{seed, stream, threshold < 4294967295.0 ? static_cast<uint32_t>(threshold) : 4294967295u,
+    Mask<C> mask{draw.seed, draw.stream, threshold < 4294967295.0 ? static_cast<uint32_t>(threshold) : 4294967295u,
                  static_cast<C>(1.0 / (1.0 - p))};
     if (p >= 1) mask.scale = 0;
     if (accumulate) {
