@@ -47,7 +47,8 @@ void check(const Case& what) {
   if (const auto list = precisions(what.device); std::ranges::find(list, what.precision) == list.end())
     throw ArgumentError("precision is " + what.precision + ", expected " + known + " (device " + what.device.str() +
                         ")");
-  if (what.mode != "eager") throw ArgumentError("mode is " + what.mode + ", expected eager");
+  if (what.mode != "eager" && (what.mode != "graph" || what.device.is_cpu()))
+    throw ArgumentError("mode is " + what.mode + ", expected eager" + (what.device.is_cpu() ? "" : " or graph"));
   if (what.batch < 0) throw ArgumentError("batch is " + std::to_string(what.batch) + ", expected 0 or more");
   if (!(what.seconds >= 0)) throw ArgumentError("seconds are " + std::to_string(what.seconds) + ", expected 0 or more");
 }
@@ -89,25 +90,32 @@ Step::Step(const Case& what) : train_(what.train) {
   x_ = randn(work.sample.with(0, batch), {.device = what.device});
   labels_ = randint(0, work.classes, {batch}, {.dtype = DType::int64, .device = what.device});
   if (train_) optimizer_ = work.optimizer(net_->parameters());
+  if (what.mode == "graph")
+    graph_.emplace([this](const Tensor& x, const Tensor& labels) { return run(x, labels); }, CaptureOptions{});
 }
 
 void Step::operator()() {
+  const Tensor result = graph_ ? (*graph_)(x_, labels_) : run(x_, labels_);
+  if (train_) loss_ = result;
+}
+
+// The loss, at inference the outputs.
+Tensor Step::run(const Tensor& x, const Tensor& labels) {
   if (!train_) {
     const NoGrad no_grad;
-    (*net_)(x_);
-    return;
+    return (*net_)(x);
   }
   net_->zero_grad();
   Tensor loss;
   {
-    const Tensor y = (*net_)(x_);
+    const Tensor y = (*net_)(x);
     const ProfileRange range("loss");
-    loss = cross_entropy(y, labels_);
+    loss = cross_entropy(y, labels);
   }
   loss.backward();
-  loss_ = loss.detach();
   const ProfileRange range("optimizer");
   optimizer_->step();
+  return loss.detach();
 }
 
 std::optional<double> Step::loss() const {

@@ -22,6 +22,8 @@ class Step {
  public:
   // Throws what `check` and the network throw.
   explicit Step(const Case& what);
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
   void operator()();
 
   dnn::Layer& net() { return *net_; }
@@ -30,10 +32,13 @@ class Step {
   std::optional<double> loss() const;
 
  private:
+  dnn::Tensor run(const dnn::Tensor& x, const dnn::Tensor& labels);
+
   bool train_;
   std::unique_ptr<dnn::Layer> net_;
   std::shared_ptr<dnn::Optimizer> optimizer_;
   dnn::Tensor x_, labels_, loss_;
+  std::optional<dnn::Captured<dnn::Tensor(const dnn::Tensor&, const dnn::Tensor&)>> graph_;
 };
 
 // Throws what `Step` throws, and dnn::Error for a loss that is not finite.

@@ -171,6 +171,8 @@ TEST(BenchMeasure, WhatCannotBeMeasuredIsAnError) {
   EXPECT_ERROR(check({.workload = "mlp", .device = Device::cuda(), .precision = "fp8"}), ArgumentError,
                "precision is fp8, expected tf32 or fp32 (device cuda:0)");
   EXPECT_ERROR(measure({.workload = "mlp", .mode = "graph"}), ArgumentError, "mode is graph, expected eager");
+  EXPECT_ERROR(check({.workload = "mlp", .device = Device::cuda(), .mode = "compile"}), ArgumentError,
+               "mode is compile, expected eager or graph");
   EXPECT_ERROR(measure({.workload = "mlp", .batch = -1}), ArgumentError, "batch is -1, expected 0 or more");
   EXPECT_ERROR(check({.workload = "mlp", .seconds = -1}), ArgumentError, "seconds are -1.000000, expected 0 or more");
 }
