@@ -34,6 +34,9 @@ struct Planes {
   int64_t width, tiles, count, input_pixels, output_pixels;
 };
 
+template <int size>
+using WindowSize = std::integral_constant<int, size>;
+
 // The part of a window that lies within the image: rows and columns of the input, and of the window.
 struct Window {
   Window(const kernel::PoolProblem& p, int64_t row, int64_t column)
@@ -44,18 +47,42 @@ struct Window {
         s_begin(left < 0 ? -left : 0),
         s_end(p.adaptive ? ceil_div((column + 1) * p.input[3], p.output[3]) - left
                          : smaller(p.kernel.w, p.input[3] - left)) {}
+  // A square one of that size that lies within the image.
+  template <int size>
+  Window(WindowSize<size>, const kernel::PoolProblem& p, int64_t row, int64_t column)
+      : top(row * p.stride.h), left(column * p.stride.w), r_begin(0), r_end(size), s_begin(0), s_end(size) {}
   int64_t top, left;
   int64_t r_begin, r_end, s_begin, s_end;
 };
 
+template <int size>
+[[gnu::always_inline]] inline Window window_at(WindowSize<size> whole, const kernel::PoolProblem& p, int64_t row,
+                                               int64_t column) {
+  if constexpr (size == 0) return Window(p, row, column);
+  return Window(whole, p, row, column);
+}
+
+// Calls body(size) with the size of the windows when all are alike, of a common size and within the image, else with 0.
+template <class Body>
+[[gnu::always_inline]] inline void with_size(const kernel::PoolProblem& p, const Body& body) {
+  const auto are_whole = [&](int64_t size) {
+    return !p.adaptive && p.kernel == Size2(size) && p.padding == Size2(0) &&
+           (p.output[2] - 1) * p.stride.h + size <= p.input[2] && (p.output[3] - 1) * p.stride.w + size <= p.input[3];
+  };
+  if (are_whole(2)) return body(WindowSize<2>{});
+  if (are_whole(3)) return body(WindowSize<3>{});
+  body(WindowSize<0>{});
+}
+
 // Calls body(lanes type, window, pixel of the output) along an output row. Where all channels fit into one tile but not
 // into a fixed number of lanes, the lanes are rounded up for the windows whose vectors end within the plane, and in the
 // output within the row: what lanes beyond the channels write is written over by the next windows.
-template <class Fixed, class Body>
-[[gnu::always_inline]] inline void for_windows(Fixed fixed, const kernel::PoolProblem& p, const Planes& planes,
-                                               const Plane& plane, int64_t row, const Body& body) {
+template <class Fixed, class Size, class Body>
+[[gnu::always_inline]] inline void for_windows(Fixed fixed, Size size, const kernel::PoolProblem& p,
+                                               const Planes& planes, const Plane& plane, int64_t row,
+                                               const Body& body) {
   for (int64_t column = 0; column < p.output[3]; ++column) {
-    const Window window(p, row, column);
+    const Window window = window_at(size, p, row, column);
     const int64_t pixel = row * p.output[3] + column;
     if constexpr (Fixed::of(0) == 0) {
       const int64_t lanes = plane.lanes <= 8 ? 8 : 16, beyond = ceil_div(lanes, plane.lanes) - 1;
@@ -191,9 +218,11 @@ inline void max_pool2d_forward(const kernel::PoolProblem& p, const Tensor& x, co
     const auto run = [&]<class Winner>(Winner* positions) {
       const T* const from = pointer<T>(x);
       T* const to = pointer<T>(out);
-      for_output_rows(p, planes, [&](auto fixed, const Plane& plane, int64_t row) {
-        for_windows(fixed, p, planes, plane, row, [&](auto lanes, const Window& window, int64_t pixel) {
-          max_pool_window(lanes, p, from, to, positions, plane, window, pixel);
+      with_size(p, [&](auto size) {
+        for_output_rows(p, planes, [&](auto fixed, const Plane& plane, int64_t row) {
+          for_windows(fixed, size, p, planes, plane, row, [&](auto lanes, const Window& window, int64_t pixel) {
+            max_pool_window(lanes, p, from, to, positions, plane, window, pixel);
+          });
         });
       });
     };
@@ -254,9 +283,11 @@ inline void max_pool2d_backward(const kernel::PoolProblem& p, const Tensor& grad
     visit_winners(winners, [&]<class Winner>(const Winner* positions) {
       const T* const from = pointer<T>(grad_output);
       T* const to = pointer<T>(grad_input);
-      for_planes(p, planes, to, accumulate, [&](auto fixed, const Plane& plane, int64_t row) {
-        for_windows(fixed, p, planes, plane, row, [&](auto lanes, const Window& window, int64_t pixel) {
-          max_pool_backward_window(lanes, p, from, positions, to, plane, window, pixel);
+      with_size(p, [&](auto size) {
+        for_planes(p, planes, to, accumulate, [&](auto fixed, const Plane& plane, int64_t row) {
+          for_windows(fixed, size, p, planes, plane, row, [&](auto lanes, const Window& window, int64_t pixel) {
+            max_pool_backward_window(lanes, p, from, positions, to, plane, window, pixel);
+          });
         });
       });
     });

@@ -109,6 +109,33 @@ template <class T>
   });
 }
 
+// The same for rows that follow each other, with all units of a vector: sums are [rows][vectors * lanes].
+template <int rows>
+[[gnu::always_inline]] inline void lstm_rows(const RecurrentDirection<float>& d, int64_t i,
+                                             const RecurrentUnits<float>& u) {
+  using Gates = Bundle<rows>;
+  constexpr int lanes = lanes_of<float>;
+  const int64_t hidden = d.s.hidden;
+  const auto gate = [&](int g) {
+    return Gates::make([&](int r) { return load_vector(u.sums + (r * tile_vectors + g) * lanes); });
+  };
+  const auto store = [&](const Gates& values, float* to, int64_t stride) {
+    for (int r = 0; r < rows; ++r) store_vector(to + r * stride, values.parts[r]);
+  };
+  const float* const all_before = d.c_before(i);
+  Gates before(0.0f);
+  if (all_before != nullptr)
+    before = Gates::make([&](int r) { return load_vector(all_before + (u.row + r) * hidden + u.first); });
+  const Gates in = gate_sigmoid(gate(0)), forget = gate_sigmoid(gate(1)), cell = gate_tanh(gate(2)),
+              out = gate_sigmoid(gate(3)), next = in * cell + forget * before;
+  store(next, d.cells_at(i) + u.row * hidden + u.first, hidden);
+  store(out * gate_tanh(next), d.y_at(i) + u.row * d.s.width + u.first, d.s.width);
+  if (!d.s.training) return;
+  float* const gates = d.gates_at(i) + u.row * d.s.columns + u.first;
+  const Gates* const all[] = {&in, &forget, &cell, &out};
+  for (int g = 0; g < 4; ++g) store(*all[g], gates + g * hidden, d.s.columns);
+}
+
 template <class T>
 [[gnu::always_inline]] inline void gru_units(const RecurrentDirection<T>& d, int64_t i, const RecurrentUnits<T>& u) {
   constexpr int lanes = lanes_of<T>;
@@ -216,8 +243,16 @@ void forward_step(const RecurrentDirection<T>& d, const RecurrentPanels<T, cell>
           for (int j = 0; j < tile_vectors; ++j) store_vector(&sums[r][j * lanes], tile.sums[r][j]);
       }
       const int64_t first = p * Panels::units, count = smaller(Panels::units, s.hidden - first);
+      constexpr bool bundles = cell == RecurrentCell::lstm && std::is_same_v<T, float>;
       for (int r = 0; r < rows; ++r) {
         const RecurrentUnits<T> units{sums[r], row + r, first, count};
+        if constexpr (bundles) {
+          if (r + 1 < rows && count == lanes) {
+            lstm_rows<2>(d, i, units);
+            ++r;
+            continue;
+          }
+        }
         if constexpr (cell == RecurrentCell::lstm) {
           lstm_units(d, i, units);
         } else if constexpr (cell == RecurrentCell::gru) {
