@@ -23,6 +23,7 @@ PHASES = names("DNN_BENCH_PHASES", "train,infer")
 OUR_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,fp32")
 PEER_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 KERNEL_MODES = ["eager", "compile"]
+OUR_MODES = ["--modes", "eager,graph"]
 
 
 class OutOfTime(Exception):
@@ -163,7 +164,8 @@ def alone(results):
             case = f"{work} {phase}"
             if results.gave_up(case) or any(f"{r['workload']} {r['phase']}" == case for r in results.rows("alone")):
                 continue
-            code, output, errors = run(ours("--workloads", work, "--phases", phase, "--precision", ",".join(OUR_PRECISIONS)), True)
+            code, output, errors = run(ours("--workloads", work, "--phases", phase, "--precision", ",".join(OUR_PRECISIONS),
+                                          *OUR_MODES), True)
             if code is None:
                 raise OutOfTime
             results.add("alone", json_rows(output))
@@ -192,7 +194,8 @@ def pair(results):
                         continue
                     options = ["--workloads", work, "--phases", phase, "--precision", precision]
                     found = {}
-                    for kind, command in (("dnn", ours(*options, "--no-peaks")), ("torch", peer(*options, "--modes", mode))):
+                    sides = {"dnn": ours(*options, *OUR_MODES, "--no-peaks"), "torch": peer(*options, "--modes", mode)}
+                    for kind, command in sides.items():
                         code, output, errors = run(command, kind == "dnn")
                         if code is None:
                             raise OutOfTime

@@ -5,7 +5,7 @@
 #   peer-eager, peer-graph, peer-compile, peer-compile-graph
 #                   PyTorch alone: every workload, phase and precision in these modes (graph: one step and sixteen in a graph)
 #   peer-kernels    PyTorch's kernels in a training step of ResNet-50: time and bytes of each (ncu; else torch.profiler, times alone)
-#   ours            libdnn alone, with what the GPU does at its best
+#   ours            libdnn alone (eager, and each step as a graph), with what the GPU does at its best
 #   pair            libdnn and PyTorch in its best mode of those measured, in turn, round by round
 #   kernels         libdnn's kernels in a training step of ResNet-50 (ncu)
 #   plans           the time of every plan of cuDNN for the 23 convolutions of ResNet-50: bfloat16 and float16, three passes
