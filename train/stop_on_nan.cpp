@@ -102,8 +102,10 @@ StopOnNaN::StopOnNaN(const StopOnNaNOptions& options) : options_(options) {
 
 void StopOnNaN::on_step_begin(Trainer&) { generator_ = default_generator(); }
 
+bool StopOnNaN::wants_update(const Trainer& trainer) const { return trainer.step() % options_.every == 0; }
+
 void StopOnNaN::on_update(Trainer& trainer, std::span<const Batch> batches, const Tensor& loss) {
-  if (trainer.step() % options_.every != 0) return;
+  if (!wants_update(trainer)) return;
   std::vector<Tensor> seen{loss};
   if (options_.gradients)
     for (const Tensor& parameter : trainer.optimizer().parameters())

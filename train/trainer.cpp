@@ -88,10 +88,12 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
     notify([&](Callback& callback) { callback.on_fit_end(*this); });
   } catch (...) {
     interrupt_.reset();
+    captured_.reset();
     notify([&](Callback& callback) { callback.on_fit_failed(*this); });
     throw;
   }
   interrupt_.reset();
+  captured_.reset();
   return history_;
 }
 
@@ -125,49 +127,83 @@ void Trainer::begin_epoch(DataLoader& train) {
     gathering_ = true;
   }
   net_.train();
+  if (captured_) captured_->invalidate();  // numbers of a loss or a net may change from epoch to epoch
   start_ = options_.clock();
 }
 
-// Forward, loss and backward for each batch, and one update for all of them. The loss of a step is the mean over its
-// samples, as if they had been one batch.
+// All batches of a step, and what becomes of them.
 void Trainer::train_step(std::span<const Batch> batches) {
   lr_factor_ = 1;
   notify([&](Callback& callback) { callback.on_step_begin(*this); });
   int64_t count = 0;
-  for (const Batch& batch : batches) count += batch.input.size(0);
-  struct Result {
-    Tensor loss, output, target;
-  };
-  std::vector<Result> results;
-  Tensor step_loss;
-  optimizer_->zero_grad();
+  std::vector<Tensor> inputs;  // of each batch input and target
   for (const Batch& batch : batches) {
-    const Tensor target = batch.target.to(device_);
-    const Tensor output = net_(batch.input.to(device_));
-    const Tensor loss = options_.loss(output, target);
-    const double share = static_cast<double>(batch.input.size(0)) / static_cast<double>(count);
-    const Tensor part = batches.size() == 1 ? loss : loss * share;
-    part.backward();
-    step_loss = step_loss.defined() ? step_loss + part.detach() : part.detach();
-    results.push_back({loss.detach(), output.detach(), target});
+    count += batch.input.size(0);
+    inputs.push_back(batch.input);
+    inputs.push_back(batch.target);
   }
-  notify([&](Callback& callback) { callback.on_update(*this, batches, step_loss); });
-  if (options_.clip_norm > 0) clip_grad_norm_(optimizer_->parameters(), options_.clip_norm);
-  {
-    const ScaledLearningRate scaled(*optimizer_, lr_factor_);
+  std::vector<Tensor> results;
+  if (may_capture()) {
+    const ScaledLearningRate scaled(*optimizer_, lr_factor_);  // also where nothing but a graph is launched
     lr_ = optimizer_->lr();
-    optimizer_->step();
+    if (!captured_)
+      captured_.emplace([this](const std::vector<Tensor>& all) { return compute(all, {}); },
+                        CaptureOptions{.device = device_, .eager_calls = 1, .required = false});
+    results = (*captured_)(inputs);
+  } else {
+    for (Tensor& input : inputs) input = input.to(device_);
+    results = compute(inputs, batches);
   }
-  for (const auto& [loss, output, target] : results) {
-    loss_.add(loss, static_cast<double>(target.size(0)));
-    if (Accuracy::applies(output, target)) accuracy_.update(output, target);
-    for (const auto& metric : options_.metrics) metric->update(output, target);
-  }
+  for (size_t i = 0; i < results.size(); i += 2)
+    for (const auto& metric : options_.metrics) metric->update(results[i], results[i + 1]);
   samples_ += count;
   batch_ += static_cast<int64_t>(batches.size());
   ++step_;
   notify([&](Callback& callback) { callback.on_step_end(*this); });
   notify([&](Callback& callback) { callback.on_checkpoint(*this); });
+}
+
+// Forward, loss and backward for each batch, and one update for all of them. The loss of a step is the mean over its
+// samples, as if they had been one batch. Takes input and target of each batch on the device, and returns output and
+// target. Callbacks see the update of `batches` if there are any: in a captured step nobody wants to.
+std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::span<const Batch> batches) {
+  int64_t count = 0;
+  for (size_t i = 0; i < inputs.size(); i += 2) count += inputs[i].size(0);
+  std::vector<Tensor> losses, results;
+  Tensor step_loss;
+  optimizer_->zero_grad();
+  for (size_t i = 0; i < inputs.size(); i += 2) {
+    const Tensor& target = inputs[i + 1];
+    const Tensor output = net_(inputs[i]);
+    const Tensor loss = options_.loss(output, target);
+    const double share = static_cast<double>(inputs[i].size(0)) / static_cast<double>(count);
+    const Tensor part = inputs.size() == 2 ? loss : loss * share;
+    part.backward();
+    if (!batches.empty()) step_loss = step_loss.defined() ? step_loss + part.detach() : part.detach();
+    losses.push_back(loss.detach());
+    results.push_back(output.detach());
+    results.push_back(target);
+  }
+  if (!batches.empty()) notify([&](Callback& callback) { callback.on_update(*this, batches, step_loss); });
+  if (options_.clip_norm > 0) clip_grad_norm_(optimizer_->parameters(), options_.clip_norm);
+  {
+    const ScaledLearningRate scaled(*optimizer_, lr_factor_);
+    if (!batches.empty()) lr_ = optimizer_->lr();
+    optimizer_->step();
+  }
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const Tensor &output = results[2 * i], &target = results[2 * i + 1];
+    loss_.add(losses[i], static_cast<double>(target.size(0)));
+    if (Accuracy::applies(output, target)) accuracy_.update(output, target);
+  }
+  return results;
+}
+
+// Whether nobody looks into a step. That a callback does not is known after the first one.
+bool Trainer::may_capture() const {
+  return options_.capture && device_.is_cuda() &&
+         std::all_of(callbacks_.begin(), callbacks_.end(),
+                     [this](const auto& c) { return c->ignores_updates_ || !c->wants_update(*this); });
 }
 
 // False when a signal came; then it is to be done again.

@@ -31,6 +31,7 @@ class StopOnNaN : public Callback {
   explicit StopOnNaN(const StopOnNaNOptions& options = {});
 
   void on_step_begin(Trainer& trainer) override;
+  bool wants_update(const Trainer& trainer) const override;
   /// Throws NotFiniteError.
   void on_update(Trainer& trainer, std::span<const Batch> batches, const Tensor& loss) override;
 

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "dnn/capture.h"
 #include "dnn/data/loader.h"
 #include "dnn/layer.h"
 #include "dnn/optim/optimizer.h"
@@ -47,7 +48,12 @@ struct TrainerOptions {
   std::vector<std::shared_ptr<Metric>> metrics = {};  ///< Besides the accuracy, which comes by itself for classes.
   LrSchedule lr_schedule = {};  ///< Scales the learning rate of each step; not given: it is constant.
   int64_t accumulate = 1;       ///< Batches whose mean gradient makes one step.
-  double clip_norm = 0;         ///< Largest norm of all gradients together (see `clip_grad_norm_`); 0: any.
+  /// Whether a GPU's steps are captured (see `capture`): after two ordinary steps each is a launch of a graph that is
+  /// recorded anew in each epoch. What cannot be repeated stays an ordinary step by itself: where a callback overrides
+  /// `on_update`, something waits for the GPU, or numbers of one step differ from those of the next. Off for a loss or
+  /// a net of your own in which numbers of the host change in the middle of an epoch.
+  bool capture = true;
+  double clip_norm = 0;  ///< Largest norm of all gradients together (see `clip_grad_norm_`); 0: any.
   std::optional<uint64_t> seed = std::nullopt;    ///< Restarts the default generator before the first step.
   Progress::Mode progress = Progress::automatic;  ///< What is printed.
   std::string checkpoint = {};                    ///< File that is written after each epoch and by `stop`; empty: none.
@@ -146,6 +152,9 @@ class Trainer {
   double samples_per_second() const;
   /// Seconds since the running epoch began.
   double seconds() const;
+  /// The captured step of the running `fit`, null when there is none so far: how many steps were repeated, and why the
+  /// last one was not.
+  const detail::CapturedStep* captured_step() const { return captured_ ? &*captured_ : nullptr; }
   /// Mean training loss of the running epoch so far; waits for the device.
   double loss() const;
   /// Training accuracy of the running epoch so far, NaN when the targets are no classes; waits for the device.
@@ -166,6 +175,8 @@ class Trainer {
   void run_epoch(DataLoader& train, DataLoader* validation);
   void begin_epoch(DataLoader& train);
   void train_step(std::span<const Batch> batches);
+  std::vector<Tensor> compute(const std::vector<Tensor>& inputs, std::span<const Batch> batches);
+  bool may_capture() const;
   bool validate(DataLoader& validation, EpochStats& stats);
   void end_epoch(const EpochStats& stats);
   void cut_epoch();
@@ -192,6 +203,7 @@ class Trainer {
   int64_t batches_ = 0, samples_ = 0, epoch_samples_ = 0;
   double start_ = 0, elapsed_ = 0;  // the clock when this part of the epoch began, and the seconds before that
   double lr_factor_ = 1, lr_ = 0;
+  std::optional<Captured<std::vector<Tensor>(const std::vector<Tensor>&)>> captured_;
   bool gathering_ = false;  // whether the sums below are of an epoch that is not complete
   RunningMean loss_;
   Accuracy accuracy_;
