@@ -123,7 +123,7 @@ TEST_F(LaunchCounts, AStepOfTheTrainer) {
     DataLoader loader(TensorDataset(rand({steps * 128, 1, 28, 28}), zeros({steps * 128}, {.dtype = DType::int64})),
                       {.batch_size = 128});
     Trainer trainer(net, std::make_shared<SGD>(net.parameters(), SgdOptions{.lr = 0.01, .momentum = 0.9}),
-                    {.progress = Progress::off});
+                    {.capture = false, .progress = Progress::off});
     trainer.fit(loader);
   };
   net.to(device);
