@@ -181,6 +181,7 @@ class Recorder {
   std::string obstacle_;
   std::vector<TraceEntry> trace_;
   std::vector<External> externals_;
+  std::vector<std::shared_ptr<Storage>> kept_;  // until the graph has been launched, though the step lets go of them
   std::vector<Storage*> written_;
   std::vector<Leaf> leaves_;
   std::vector<Condition> conditions_;

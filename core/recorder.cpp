@@ -81,6 +81,7 @@ void Recorder::uses(const std::shared_ptr<Storage>& storage) {
   const auto known = [&](const External& e) { return e.storage == storage.get(); };
   if (std::any_of(externals_.begin(), externals_.end(), known)) return;
   externals_.push_back({storage, storage.get(), storage->data, storage->departures});
+  kept_.push_back(storage);
 }
 
 void Recorder::writes(const Storage& storage) {

@@ -8,102 +8,15 @@
 #include <thread>
 
 #include "core/kernels/runtime.h"
-#include "cuda/context.h"
 #include "dnn/autograd.h"
-#include "dnn/ops.h"
 #include "dnn/profile.h"
-#include "dnn/random.h"
 #include "tests/harness/errors.h"
-#include "tests/simt/simt.h"
+#include "tests/simt/captured_net.h"
 
 namespace dnn::simt::test {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr Device cuda = Device::cuda();
-
-Tensor parameter(const Shape& shape) { return (randn(shape) * 0.5).to(cuda).set_requires_grad(); }
-
-// A net of two layers with its optimizer, whose step is a function of a batch.
-struct Net {
-  explicit Net(double drop = 0, double momentum = 0.9) : drop(drop), momentum(momentum) {
-    for (const Tensor& p : parameters) velocities.push_back(zeros_like(p));
-  }
-  Tensor forward(const Tensor& x) const {
-    Tensor h = linear(x, parameters[0], parameters[1], {.activation = Activation::relu});
-    if (drop > 0) h = dropout(h, {.p = drop});
-    return linear(h, parameters[2]);
-  }
-  Tensor step(const Tensor& x, const Tensor& y) {
-    for (Tensor& p : parameters) p.zero_grad();
-    const Tensor loss = cross_entropy(forward(x), y);
-    loss.backward();
-    std::vector<Tensor> gradients;
-    for (const Tensor& p : parameters) gradients.push_back(p.grad());
-    sgd_update_(parameters, gradients, velocities, {.lr = 0.1, .momentum = momentum});
-    return loss;
-  }
-  std::vector<float> numbers() const {
-    std::vector<float> all;
-    for (const Tensor& p : parameters)
-      for (const float value : p.to_vector<float>()) all.push_back(value);
-    return all;
-  }
-  double drop, momentum;
-  std::vector<Tensor> parameters{parameter({8, 6}), parameter({8}), parameter({3, 8})};
-  std::vector<Tensor> velocities;
-};
-
-struct Batch {
-  Tensor x, y;
-};
-
-std::vector<Batch> batches(int64_t count, int64_t size = 4) {
-  Generator generator(9);
-  std::vector<Batch> all;
-  for (int64_t i = 0; i < count; ++i) {
-    std::vector<float> pixels(static_cast<size_t>(size * 6));
-    for (float& pixel : pixels) pixel = static_cast<float>(generator.normal());
-    std::vector<int64_t> labels(static_cast<size_t>(size));
-    for (int64_t& label : labels) label = static_cast<int64_t>(generator.below(3));
-    all.push_back({from_values(pixels, {size, 6}).to(cuda), from_values(labels, {size}).to(cuda)});
-  }
-  return all;
-}
-
-// The losses of steps, and the parameters after them.
-using Losses = std::vector<std::vector<float>>;
-
-template <class Step>
-Losses run(Net& net, const std::vector<Batch>& data, Step&& step) {
-  Losses result;
-  for (const Batch& batch : data) result.push_back(step(batch.x, batch.y).template to_vector<float>());
-  result.push_back(net.numbers());
-  return result;
-}
-
-Losses run_eager(const std::vector<Batch>& data, double drop = 0) {
-  manual_seed(3);
-  Net net(drop);
-  return run(net, data, [&](const Tensor& x, const Tensor& y) { return net.step(x, y); });
-}
-
-class CaptureTest : public ::testing::Test {
- protected:
-  CaptureTest() {
-    set_order(Order::forward);
-    manual_seed(3);
-  }
-  ~CaptureTest() override {
-    cuda::Context::of(0).memory().set_caching(false);
-    set_order(Order::every);
-    EXPECT_EQ(take_failure(), "");
-    EXPECT_EQ(counters().live_graphs, 0);
-  }
-  static MemoryStats memory() { return memory_stats(cuda); }
-  Tensor x = arange(0.0, 12.0, 1.0).to(DType::float32).to(cuda).reshape({2, 6});
-};
 
 TEST_F(CaptureTest, AStepIsRepeatedBitForBit) {
   const std::vector<Batch> data = batches(7);
@@ -351,7 +264,9 @@ TEST_F(CaptureTest, GradientsMustBeInTheStateOfTheRecording) {
       captured ? step(x) : body(x);
       seen.push_back(w.grad().to_vector<float>());
     }
-    if (captured) EXPECT_GT(step.repetitions(), 3);
+    if (captured) {
+      EXPECT_GT(step.repetitions(), 3);
+    }
     return seen;
   };
   EXPECT_EQ(train(true), train(false));
@@ -551,56 +466,6 @@ TEST_F(CaptureTest, OptionsOutOfRange) {
   const auto body = [](const Tensor& x) { return x; };
   EXPECT_ERROR(capture(body, {.eager_calls = 0}), ArgumentError, "capture: eager_calls is 0, expected at least 1");
   EXPECT_ERROR(capture(body, {.most_graphs = 0}), ArgumentError, "capture: most_graphs is 0, expected at least 1");
-}
-
-// ---- memory ---------------------------------------------------------------------------------------------------------
-
-class CaptureMemory : public CaptureTest {
- protected:
-  CaptureMemory() { cuda::Context::of(0).memory().set_caching(true); }
-};
-
-TEST_F(CaptureMemory, NobodyElseIsGivenIt) {
-  const std::vector<Batch> data = batches(8);
-  const Losses expected = run_eager(data);
-  manual_seed(3);
-  Net net;
-  auto step = capture([&](const Tensor& x, const Tensor& y) { return net.step(x, y); });
-  const Losses actual = run(net, data, [&](const Tensor& x, const Tensor& y) {
-    for (const int64_t n : {1, 24, 32, 100, 5000}) full({n}, 1e30, {.device = cuda});  // would spoil what is reused
-    return step(x, y);
-  });
-  EXPECT_EQ(actual, expected);
-  EXPECT_EQ(step.repetitions(), 5);
-}
-
-TEST_F(CaptureMemory, ComesBackWithTheStep) {
-  const std::vector<Batch> data = batches(5);
-  Net net;
-  for (const Batch& batch : data) net.step(batch.x, batch.y);  // makes the gradients
-  const int64_t in_use = memory().in_use;
-  Tensor kept;
-  {
-    auto step = capture([&](const Tensor& x, const Tensor& y) { return net.step(x, y); });
-    for (const Batch& batch : data) kept = step(batch.x, batch.y);
-    EXPECT_GT(memory().in_use, in_use);
-    EXPECT_EQ(counters().live_graphs, 1);
-  }
-  EXPECT_TRUE(std::isfinite(kept.item())) << "a result outlives the step";
-  kept = Tensor();
-  EXPECT_EQ(memory().in_use, in_use);
-  release_cached_memory(cuda);
-  EXPECT_LT(memory().reserved, int64_t{1} << 23);
-  for (const Batch& batch : data) net.step(batch.x, batch.y);
-}
-
-TEST_F(CaptureMemory, FreeSegmentsAreTakenOver) {
-  auto step = capture([](const Tensor& x) { return (x.expand({1 << 20}) * 2).sum(); }, {.eager_calls = 1});
-  const Tensor one = ones({1}, {.device = cuda});
-  EXPECT_EQ(step(one).item(), 2 << 20);
-  const int64_t reserved = memory().reserved;
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(step(one).item(), 2 << 20);
-  EXPECT_LE(memory().reserved, reserved + (int64_t{1} << 21)) << "a segment of small blocks alone";
 }
 
 }  // namespace
