@@ -91,6 +91,14 @@ void record(const char* name, const Tensor& output, std::span<const Tensor> inpu
   impl.requires_grad = true;
 }
 
+void make_offer(const Tensor& output, std::shared_ptr<ReluOffer> offer) {
+  if (const auto& node = Access::impl(output).node) node->offer = std::move(offer);
+}
+
+void ask_for_one(const Tensor& output) {
+  if (const auto& node = Access::impl(output).node) node->asks_for_one = true;
+}
+
 void check_in_place(const char* name, const Tensor& t) {
   if (recording && t.requires_grad())
     throw AutogradError(fmt::format("{}: the tensor requires a gradient, expected one that autograd does not record, "
@@ -198,6 +206,34 @@ Destination Backward::into(int i, Layout layout) {
   return {fresh, false};
 }
 
+const ReluOffer* Backward::offer(int i) const {
+  const Node* const before = node_.inputs[static_cast<size_t>(i)].node.get();
+  if (before == nullptr || !before->offer || before->readers != 1 || !before->hooks.empty()) return nullptr;
+  const Edge& bias = before->inputs[static_cast<size_t>(before->offer->bias)];
+  if (!bias.leaf) return nullptr;
+  note_gradient(bias.leaf);
+  const GradState& state = grad_state(*bias.leaf);
+  return state.grad.defined() && !state.zeroed ? nullptr : before->offer.get();
+}
+
+Tensor Backward::offered_bias(int i) const {
+  const Node& before = *node_.inputs[static_cast<size_t>(i)].node;
+  const Edge& bias = before.inputs[static_cast<size_t>(before.offer->bias)];
+  const Tensor& grad = grad_state(*bias.leaf).grad;
+  if (!grad.defined()) return allocate(bias.shape, bias.dtype, bias.device);
+  make_plain(grad);
+  return grad;
+}
+
+void Backward::take_offer(int i, const Tensor& bias) {
+  const Node& before = *node_.inputs[static_cast<size_t>(i)].node;
+  GradState& state = grad_state(*before.inputs[static_cast<size_t>(before.offer->bias)].leaf);
+  if (!state.grad.defined()) state.grad = bias;
+  state.zeroed = false;
+  bump_version(state.grad);
+  before.offer->taken = true;
+}
+
 void Backward::set(int i, const Tensor& gradient) {
   const Edge& edge = node_.inputs[static_cast<size_t>(i)];
   if (edge.wanted()) deliver(edge, sum_to(gradient, edge.shape));
@@ -217,10 +253,11 @@ class Engine {
     for (const auto& leaf : leaves_) leaf->grad->zeroed = leaf->grad->grad.defined();
   }
 
+  // Without a gradient it is one, which the root does not need written down.
   void run(const std::shared_ptr<Node>& root, const Tensor& gradient) {
     explore(root);
     started_ = true;
-    root->pending = gradient.detach();
+    if (gradient.defined()) root->pending = gradient.detach();
     push(root);
     NoGrad no_grad;
     while (!ready_.empty()) {
@@ -251,8 +288,12 @@ class Engine {
         throw AutogradError(fmt::format("backward: the graph was freed by an earlier backward pass at {}, expected "
                                         "{{.retain_graph = true}} in that pass",
                                         node->name));
+      if (node->offer) node->offer->taken = false;
       for (const Edge& edge : node->inputs) {
-        if (edge.node && seen.insert(edge.node.get()).second) visited_.push_back(edge.node);
+        if (edge.node) {
+          if (seen.insert(edge.node.get()).second) visited_.push_back(edge.node), edge.node->readers = 0;
+          ++edge.node->readers;
+        }
         if (!edge.leaf || grad_state(*edge.leaf).awaited++ > 0) continue;
         leaves_.push_back(edge.leaf);
       }
@@ -265,7 +306,8 @@ class Engine {
 
   void visit(Node& node) {
     const ProfiledBackward profiled(node.name, node.profiled);
-    Tensor gradient = std::exchange(node.pending, {}).contiguous();
+    Tensor gradient = std::exchange(node.pending, {});
+    if (gradient.defined()) gradient = gradient.contiguous();
     call_hooks(node.hooks, gradient);
     Backward backward(node, std::move(gradient));
     node.closure(backward);
@@ -304,10 +346,29 @@ using detail::Access;
 using detail::GradState;
 using detail::TensorImpl;
 
+namespace {
+
+void check_backward(const Tensor& t, const BackwardOptions& options) {
+  if (options.create_graph)
+    throw AutogradError("backward: create_graph is not supported, gradients of gradients do not exist here");
+  if (!t.requires_grad())
+    throw AutogradError(fmt::format("backward: the tensor does not require a gradient, expected one computed from a "
+                                    "tensor that does (shape {})",
+                                    t.shape()));
+  if (running) throw AutogradError("backward: called inside a backward pass, expected one pass at a time");
+}
+
+}  // namespace
+
 void Tensor::backward(const BackwardOptions& options) const {
   if (numel() != 1)
     throw AutogradError(fmt::format(
         "backward: the tensor has {} elements, expected 1 or an upstream gradient (shape {})", numel(), shape()));
+  const auto& node = Access::impl(*this).node;
+  if (node && node->asks_for_one && node->hooks.empty()) {
+    check_backward(*this, options);
+    return detail::Engine(options.retain_graph).run(node, {});
+  }
   Tensor gradient;
   {
     const detail::ProfiledBackward profiled("backward", 0);
@@ -317,13 +378,7 @@ void Tensor::backward(const BackwardOptions& options) const {
 }
 
 void Tensor::backward(const Tensor& gradient, const BackwardOptions& options) const {
-  if (options.create_graph)
-    throw AutogradError("backward: create_graph is not supported, gradients of gradients do not exist here");
-  if (!requires_grad())
-    throw AutogradError(fmt::format("backward: the tensor does not require a gradient, expected one computed from a "
-                                    "tensor that does (shape {})",
-                                    shape()));
-  if (running) throw AutogradError("backward: called inside a backward pass, expected one pass at a time");
+  check_backward(*this, options);
   if (gradient.shape() != shape() || gradient.dtype() != dtype() || gradient.device() != device())
     throw ShapeError(fmt::format("backward: the upstream gradient is {} {} on {}, expected {} {} on {}",
                                  gradient.dtype(), gradient.shape(), gradient.device(), dtype(), shape(), device()));

@@ -31,12 +31,14 @@ void check_operand(const char* name, const Tensor& operand) {
                     name, operand.shape()));
 }
 
-// Applies a functor where the elements lie; where they have gaps, or the type changes, by way of the operation.
+// Applies a functor where the elements lie; where they have gaps, or the type may change, by way of the operation. It
+// does not change of integers when the functor's number is one too.
 template <class F, class Operation>
-Tensor& change(const char* name, Tensor& target, const F& f, Operation&& operation) {
+Tensor& change(const char* name, Tensor& target, const F& f, Operation&& operation, Scalar number = 0.0) {
   detail::check_in_place(name, target);
   NoGrad no_grad;
-  if (target.is_contiguous() && is_floating(target.dtype())) {
+  const bool whole = !F::floating_only && !number.is_floating() && target.dtype() != DType::boolean;
+  if (target.is_contiguous() && (is_floating(target.dtype()) || whole)) {
     kernel::unary_forward<F>[target.device()](f, target, target);
     detail::bump_version(target);
   } else {
@@ -114,20 +116,24 @@ Tensor& Tensor::div_(const Tensor& other) {
 }
 
 Tensor& Tensor::mul_(Scalar value) {
-  return change("mul_", *this, functor::Affine{.scale = value.to_double()},
-                [&](const Tensor& x) { return mul(x, value); });
+  return change(
+      "mul_", *this, functor::Affine{.scale = value.to_double()}, [&](const Tensor& x) { return mul(x, value); },
+      value);
 }
 Tensor& Tensor::add_(Scalar value) {
-  return change("add_", *this, functor::Affine{.shift = value.to_double()},
-                [&](const Tensor& x) { return add(x, value); });
+  return change(
+      "add_", *this, functor::Affine{.shift = value.to_double()}, [&](const Tensor& x) { return add(x, value); },
+      value);
 }
 Tensor& Tensor::sub_(Scalar value) {
-  return change("sub_", *this, functor::Affine{.shift = -value.to_double()},
-                [&](const Tensor& x) { return sub(x, value); });
+  return change(
+      "sub_", *this, functor::Affine{.shift = -value.to_double()}, [&](const Tensor& x) { return sub(x, value); },
+      value);
 }
 Tensor& Tensor::div_(Scalar value) {
-  return change("div_", *this, functor::DivideBy{.divisor = value.to_double()},
-                [&](const Tensor& x) { return div(x, value); });
+  return change(
+      "div_", *this, functor::DivideBy{.divisor = value.to_double()}, [&](const Tensor& x) { return div(x, value); },
+      value);
 }
 
 Tensor& Tensor::pow_(Scalar exponent) {

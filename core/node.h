@@ -9,8 +9,8 @@
 //     return y;
 //   }
 //
-// `into` gives the kernel its destination (a fresh tensor, the sum so far, or the leaf's own .grad), so most gradients are
-// written once and added never; `set` hands over a tensor that exists already. The engine stands in autograd.cpp.
+// `into` gives the kernel its destination (a fresh tensor, the sum so far, or the leaf's own .grad), so most gradients
+// are written once and added never; `set` hands over a tensor that exists already. The engine stands in autograd.cpp.
 #pragma once
 
 #include <functional>
@@ -53,6 +53,15 @@ struct Hook {
   std::function<void(const Tensor&)> call;
 };
 
+// What an operation that ends in ReLU offers to the one that reads its result: to do, in its own kernel, what comes
+// first on the way back, ReLU's derivative and the sum for the bias. A pass in which nobody takes the offer does as
+// always.
+struct ReluOffer {
+  Tensor mask;         // what the kernel needs to know of the result
+  int bias = 0;        // the input that is the bias
+  bool taken = false;  // in the running pass
+};
+
 // One recorded operation, alive as long as its output or an operation that used the output.
 struct Node {
   const char* name = "";
@@ -62,7 +71,10 @@ struct Node {
   std::function<void(Backward&)> closure;
   std::vector<Hook> hooks;
   bool freed = false;
-  Tensor pending;  // the gradient of the output, while a backward pass runs
+  bool asks_for_one = false;         // the closure asks `is_one`
+  std::shared_ptr<ReluOffer> offer;  // null for most
+  int readers = 0;                   // operations that hand a gradient to this one in the running pass
+  Tensor pending;                    // the gradient of the output, while a backward pass runs
   ~Node();
 };
 
@@ -84,6 +96,9 @@ struct Destination {
 class Backward {
  public:
   Backward(Node& node, Tensor grad) : node_(node), grad_(std::move(grad)) {}
+  // Whether the gradient of the output is a one that nobody has written down: the pass begins here. Then there is no
+  // `grad`. Only for closures of outputs given to `ask_for_one`.
+  bool is_one() const { return !grad_.defined(); }
   // The gradient of the output, contiguous.
   const Tensor& grad() const { return grad_; }
   // Whether input i needs a gradient.
@@ -94,6 +109,11 @@ class Backward {
   Tensor get(const Saved& saved) const;
   // Where a kernel shall write the gradient of input i, of the input's shape, in the layout asked for.
   Destination into(int i, Layout layout = Layout::plain);
+  // The offer of the operation that computed input i, null when it has none, somebody else reads its result too, or its
+  // bias has a gradient already. Who can do it writes `into(i)` and `offered_bias(i)`, and then takes the offer.
+  const ReluOffer* offer(int i) const;
+  Tensor offered_bias(int i) const;
+  void take_offer(int i, const Tensor& bias);
   // Hands over the gradient of input i, in any shape that the input broadcasts to; may share memory.
   void set(int i, const Tensor& gradient);
 
@@ -118,6 +138,12 @@ inline void record(const char* name, const Tensor& output, std::initializer_list
                    std::function<void(Backward&)> closure) {
   record(name, output, std::span<const Tensor>(inputs.begin(), inputs.size()), std::move(closure));
 }
+
+// Makes an offer of the operation that computed `output`, if it was recorded; its closure looks whether it was taken.
+void make_offer(const Tensor& output, std::shared_ptr<ReluOffer> offer);
+
+// Says that the closure of a recorded one-element output asks `is_one`, and needs no tensor of ones when it is.
+void ask_for_one(const Tensor& output);
 
 // Throws AutogradError when autograd records `t`, which an in-place operation is about to change.
 void check_in_place(const char* name, const Tensor& t);

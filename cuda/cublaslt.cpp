@@ -79,6 +79,8 @@ cublasLtEpilogue_t epilogue_type(MatmulEpilogue epilogue) {
     case MatmulEpilogue::relu_bias: return CUBLASLT_EPILOGUE_RELU_BIAS;
     case MatmulEpilogue::gelu_aux: return CUBLASLT_EPILOGUE_GELU_AUX;
     case MatmulEpilogue::gelu_aux_bias: return CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+    case MatmulEpilogue::relu_aux_bias: return CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
+    case MatmulEpilogue::relu_gradient: return CUBLASLT_EPILOGUE_DRELU_BGRAD;
     case MatmulEpilogue::bias_gradient: return CUBLASLT_EPILOGUE_BGRADB;
   }
   return CUBLASLT_EPILOGUE_DEFAULT;

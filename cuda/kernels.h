@@ -50,6 +50,10 @@ void gemm_batched(const kernel::BatchedGemm& product, const Tensor& a, const Ten
                   bool accumulate);
 void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
                   const Tensor& out, const Tensor& before);
+void linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& out, const Tensor& mask,
+                 bool* done);
+void linear_backward_relu(const Tensor& grad, const Tensor& weight, const Tensor& mask, const Tensor& out,
+                          const Tensor& grad_bias, bool* done);
 void linear_backward_weight(const Tensor& grad, const Tensor& x, const Tensor& grad_weight, bool accumulate,
                             const Tensor& grad_bias, bool accumulate_bias);
 
@@ -66,11 +70,22 @@ void conv2d_backward_weight(const kernel::ConvProblem& problem, const Tensor& x,
 // out = activation(out + bias + add), add in the layout of out (plain or channels_last); bias and add may be undefined.
 void conv_epilogue(const Tensor& bias, const Tensor& add, Activation activation, const Tensor& out);
 
+void conv2d_pool_fits(const kernel::ConvPoolProblem& problem, bool* fits);
+void conv2d_pool_forward(const kernel::ConvPoolProblem& problem, const Tensor& x, const Tensor& weight,
+                         const Tensor& bias, const Tensor& out, const Tensor& winners);
+void conv2d_pool_backward_data(const kernel::ConvPoolProblem& problem, const Tensor& grad_output, const Tensor& winners,
+                               const Tensor& weight, const Tensor& grad_input, bool accumulate);
+void conv2d_pool_backward_weight(const kernel::ConvPoolProblem& problem, const Tensor& x, const Tensor& grad_output,
+                                 const Tensor& winners, const Tensor& grad_weight, bool accumulate_weight,
+                                 const Tensor& grad_bias, bool accumulate_bias);
+
 void softmax_forward(const Tensor& x, const kernel::ReduceShape& shape, bool logarithm, const Tensor& y);
 void softmax_backward(const Tensor& grad, const Tensor& y, const kernel::ReduceShape& shape, bool logarithm,
                       const Tensor& out, bool accumulate);
 void cross_entropy_forward(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
                            const Tensor& losses, const Tensor& row_weights, const Tensor& log_sums);
+void cross_entropy_reduced(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
+                           double scale, const kernel::CrossEntropyTotals& out);
 void cross_entropy_backward(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
                             const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
                             bool accumulate);

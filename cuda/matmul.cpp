@@ -119,6 +119,29 @@ void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   throw_no_algorithm("linear", *linear_problem(out.dtype(), m, n, k, extras, false, false, tf32));
 }
 
+void linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& out, const Tensor& mask,
+                 bool* done) {
+  const auto problem = relu_problem(out.dtype(), out.shape()[0], out.shape()[1], x.shape()[1], tf32_allowed().product);
+  *done = problem && try_run(out.device(), *problem,
+                             {.a = detail::raw(weight),
+                              .b = detail::raw(x),
+                              .d = detail::raw(out),
+                              .bias = detail::raw(bias),
+                              .aux = detail::raw(mask)});
+}
+
+void linear_backward_relu(const Tensor& grad, const Tensor& weight, const Tensor& mask, const Tensor& out,
+                          const Tensor& grad_bias, bool* done) {
+  const auto problem =
+      relu_gradient_problem(grad.dtype(), grad.shape()[0], grad.shape()[1], out.shape()[1], tf32_allowed().product);
+  *done = problem && try_run(grad.device(), *problem,
+                             {.a = detail::raw(weight),
+                              .b = detail::raw(grad),
+                              .d = detail::raw(out),
+                              .bias = detail::raw(grad_bias),
+                              .aux = detail::raw(mask)});
+}
+
 void linear_backward_weight(const Tensor& grad, const Tensor& x, const Tensor& grad_weight, bool accumulate,
                             const Tensor& grad_bias, bool accumulate_bias) {
   const int64_t m = grad.shape()[0], n = grad.shape()[1], k = x.shape()[1];

@@ -43,6 +43,8 @@ const char* name_of(MatmulEpilogue epilogue) {
     case MatmulEpilogue::relu_bias: return "relu_bias";
     case MatmulEpilogue::gelu_aux: return "gelu_aux";
     case MatmulEpilogue::gelu_aux_bias: return "gelu_aux_bias";
+    case MatmulEpilogue::relu_aux_bias: return "relu_aux_bias";
+    case MatmulEpilogue::relu_gradient: return "relu_gradient";
     case MatmulEpilogue::bias_gradient: return "bias_gradient";
   }
   return "?";
@@ -81,18 +83,24 @@ bool has_bias(MatmulEpilogue epilogue) {
     case MatmulEpilogue::bias:
     case MatmulEpilogue::relu_bias:
     case MatmulEpilogue::gelu_aux_bias:
+    case MatmulEpilogue::relu_aux_bias:
+    case MatmulEpilogue::relu_gradient:
     case MatmulEpilogue::bias_gradient: return true;
     default: return false;
   }
 }
 
 bool has_aux(MatmulEpilogue epilogue) {
-  return epilogue == MatmulEpilogue::gelu_aux || epilogue == MatmulEpilogue::gelu_aux_bias;
+  return epilogue == MatmulEpilogue::gelu_aux || epilogue == MatmulEpilogue::gelu_aux_bias || has_bits(epilogue);
+}
+
+bool has_bits(MatmulEpilogue epilogue) {
+  return epilogue == MatmulEpilogue::relu_aux_bias || epilogue == MatmulEpilogue::relu_gradient;
 }
 
 bool has_activation(MatmulEpilogue epilogue) {
   return epilogue != MatmulEpilogue::none && epilogue != MatmulEpilogue::bias &&
-         epilogue != MatmulEpilogue::bias_gradient;
+         epilogue != MatmulEpilogue::bias_gradient && epilogue != MatmulEpilogue::relu_gradient;
 }
 
 MatmulProblem batched_problem(const kernel::BatchedGemm& product, DType type, bool accumulate, bool tf32) {
@@ -135,6 +143,22 @@ std::optional<MatmulProblem> linear_problem(DType type, int64_t m, int64_t n, in
     p.aux_leading = n;
   }
   if (extras.add) p.addend = MatmulAddend::other;
+  return p;
+}
+
+std::optional<MatmulProblem> relu_problem(DType type, int64_t m, int64_t n, int64_t k, bool tf32) {
+  if (type == DType::float64) return std::nullopt;
+  MatmulProblem p = gemm_problem(type, m, n, k, false, true, false, tf32);
+  p.epilogue = MatmulEpilogue::relu_aux_bias;
+  p.aux_leading = 8 * kernel::mask_bytes(n);
+  return p;
+}
+
+std::optional<MatmulProblem> relu_gradient_problem(DType type, int64_t m, int64_t n, int64_t k, bool tf32) {
+  if (type == DType::float64) return std::nullopt;
+  MatmulProblem p = gemm_problem(type, m, k, n, false, false, false, tf32);
+  p.epilogue = MatmulEpilogue::relu_gradient;
+  p.aux_leading = 8 * kernel::mask_bytes(k);
   return p;
 }
 

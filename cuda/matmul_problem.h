@@ -44,6 +44,8 @@ enum class MatmulEpilogue {
   relu_bias,
   gelu_aux,  // gelu's argument goes into a matrix `aux` of D's type
   gelu_aux_bias,
+  relu_aux_bias,  // aux gets a bit for each element of D, whether it is positive
+  relu_gradient,  // D is 0 where the bit of aux is, and the bias vector is an output: D summed over its columns
   bias_gradient,  // the bias vector is an output, one element for each column of D: op(B) summed over its rows
 };
 
@@ -68,7 +70,7 @@ struct MatmulProblem {
   int64_t batch = 1;
   MatmulAddend addend = MatmulAddend::none;
   MatmulEpilogue epilogue = MatmulEpilogue::none;
-  int64_t aux_leading = 0;  // of gelu_aux
+  int64_t aux_leading = 0;  // of gelu_aux, in bits for relu's
   struct Alignments {       // in bytes, of the first elements; 0 for what is not there
     int a = 256, b = 256, c = 0, d = 256, bias = 0, aux = 0;
     friend bool operator==(const Alignments&, const Alignments&) = default;
@@ -86,6 +88,7 @@ struct MatmulProblemHash {
 
 bool has_bias(MatmulEpilogue epilogue);  // reads or writes a bias vector
 bool has_aux(MatmulEpilogue epilogue);
+bool has_bits(MatmulEpilogue epilogue);  // in aux
 bool has_activation(MatmulEpilogue epilogue);
 
 // out [m, n] = op(a) op(b) (+ out), as the slot gemm.
@@ -107,6 +110,12 @@ struct LinearExtras {
 // for float32 when TF32 is not allowed.
 std::optional<MatmulProblem> linear_problem(DType type, int64_t m, int64_t n, int64_t k, const LinearExtras& extras,
                                             bool fuse_bias, bool fuse_activation, bool tf32);
+
+// out [m, n] = relu(x [m, k] weight [n, k]^T + bias) and the bits of relu, a row of kernel::mask_bytes(n) for each of
+// out's; and grad_input [m, k] = grad [m, n] weight [n, k], through the relu with such bits of grad_input's shape, with
+// the sum of its rows [k]. Nothing for float64.
+std::optional<MatmulProblem> relu_problem(DType type, int64_t m, int64_t n, int64_t k, bool tf32);
+std::optional<MatmulProblem> relu_gradient_problem(DType type, int64_t m, int64_t n, int64_t k, bool tf32);
 
 // grad_weight [n, k] = grad [m, n]^T x [m, k] (+ grad_weight), and with it the sum of grad's rows [n]. Nothing for
 // float64.

@@ -66,14 +66,17 @@ Conv2d::Conv2d(int64_t in, int64_t out, const ConvLayerOptions& options) : in_(i
   initialise(weight, bias, {out, in / options.groups, options.kernel.h, options.kernel.w}, options.bias ? out : 0);
 }
 
+Conv2dOptions Conv2d::operation(const Epilogue& epilogue) const {
+  return {.stride = options_.stride,
+          .padding = options_.padding,
+          .dilation = options_.dilation,
+          .groups = options_.groups,
+          .activation = epilogue.activation(),
+          .add = epilogue.add};
+}
+
 Tensor Conv2d::convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& epilogue) const {
-  return conv2d(x, weight, bias,
-                {.stride = options_.stride,
-                 .padding = options_.padding,
-                 .dilation = options_.dilation,
-                 .groups = options_.groups,
-                 .activation = epilogue.activation(),
-                 .add = epilogue.add});
+  return conv2d(x, weight, bias, operation(epilogue));
 }
 
 std::string Conv2d::describe() const { return describe_conv(in_, weight.size(0), options_); }

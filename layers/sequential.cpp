@@ -12,6 +12,7 @@
 #include "dnn/layers/conv.h"
 #include "dnn/layers/linear.h"
 #include "dnn/layers/norm.h"
+#include "dnn/layers/pool.h"
 #include "dnn/ops/binary.h"
 
 namespace dnn {
@@ -69,6 +70,7 @@ void Sequential::push_back(std::unique_ptr<Layer> layer) {
   link.conv = exactly<Conv2d>(*layer);
   link.linear = exactly<Linear>(*layer);
   link.norm = exactly<BatchNorm2d>(*layer);
+  link.max_pool = exactly<MaxPool2d>(*layer);
   link.is_relu = exactly<ReLU>(*layer) != nullptr;
   const GELU* const gelu = exactly<GELU>(*layer);
   link.is_gelu_tanh = gelu != nullptr && gelu->form() == GeluForm::tanh;
@@ -120,6 +122,16 @@ Tensor Sequential::forward(Tensor x) {
     epilogue.relu = unseen(i) && links_[i].is_relu;
     epilogue.gelu_tanh = link.linear != nullptr && unseen(i) && links_[i].is_gelu_tanh;
     if (epilogue.relu || epilogue.gelu_tanh) ++i;
+    if (link.conv != nullptr && norm == nullptr && unseen(i) && links_[i].max_pool != nullptr) {
+      const Conv2d& conv = *link.conv;
+      const Conv2dOptions operation = conv.operation(epilogue);
+      const Pool2dOptions& pool = links_[i].max_pool->options();
+      if (fuses_conv2d_max_pool2d(x, conv.weight, conv.bias, operation, pool)) {
+        x = link.layer->run(x, [&] { return conv2d_max_pool2d(x, conv.weight, conv.bias, operation, pool); });
+        ++i;
+        continue;
+      }
+    }
     x = norm != nullptr ? forward_folded(link, *norm, x, epilogue) : (*link.fusable)(std::move(x), epilogue);
   }
   return x;

@@ -6,6 +6,7 @@
 #include "dnn/autograd.h"
 #include "dnn/error.h"
 #include "dnn/ops.h"
+#include "train/batch_loss.h"
 
 namespace dnn {
 namespace {
@@ -60,8 +61,7 @@ Evaluation evaluate(Layer& net, DataLoader& loader, const EvaluateOptions& optio
     const Tensor target = batch.target.to(device);
     const Tensor output = net(batch.input.to(device));
     const int64_t count = batch.input.size(0);
-    loss.add(options.loss ? options.loss(output, target) : cross_entropy(output, target), static_cast<double>(count));
-    if (Accuracy::applies(output, target)) accuracy.update(output, target);
+    gather(loss, accuracy, loss_of(options.loss, output, target), count, output, target);
     for (const auto& metric : options.metrics) metric->update(output, target);
     result.samples += count;
   }

@@ -41,11 +41,13 @@ void Accuracy::update(const Tensor& output, const Tensor& target) {
                     "[n], or a floating type [n, classes]",
                     name_of(output.dtype()), name_of(target.dtype()), target.shape().str()));
   const NoGrad no_grad;
-  const Tensor classes = (shares ? argmax(target, 1) : target).to(DType::float32);
-  // For integers, relu(1 - (a - b)^2) is 1 where a equals b and 0 elsewhere.
-  const Tensor difference = argmax(output.detach(), 1).to(DType::float32) - classes;
-  accumulate(correct_, sum(relu(1 - square(difference))), 1);
-  detail::repeat([this, n = classes.numel()] { samples_ += n; });
+  const Tensor classes = shares ? argmax(target, 1) : target;
+  add(sum(eq(argmax(output.detach(), 1), classes)), classes.numel());
+}
+
+void Accuracy::add(const Tensor& correct, int64_t samples) {
+  accumulate(correct_, correct, 1);
+  detail::repeat([this, samples] { samples_ += samples; });
 }
 
 StateDict Accuracy::state_dict() const {
@@ -69,6 +71,11 @@ void RunningMean::add(const Tensor& value, double weight) {
   if (value.numel() != 1)
     throw ShapeError(fmt::format("running mean: value is {}, expected one element", value.shape().str()));
   accumulate(sum_, value.reshape({}), weight);
+  detail::repeat([this, weight] { weight_ += weight; });
+}
+
+void RunningMean::add_sum(const Tensor& sum, double weight) {
+  accumulate(sum_, sum, 1);
   detail::repeat([this, weight] { weight_ += weight; });
 }
 

@@ -14,6 +14,7 @@
 #include "dnn/ops/loss.h"
 #include "dnn/optim/clip.h"
 #include "dnn/random.h"
+#include "train/batch_loss.h"
 
 namespace dnn {
 namespace {
@@ -39,7 +40,7 @@ int64_t samples_of(const DataLoader& loader) {
 }  // namespace
 
 Trainer::Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOptions options)
-    : net_(net), optimizer_(std::move(optimizer)), options_(std::move(options)) {
+    : net_(net), optimizer_(std::move(optimizer)), options_(std::move(options)), given_loss_(options_.loss) {
   if (!optimizer_) throw ArgumentError("trainer: optimizer is null");
   if (options_.epochs < 0) throw ArgumentError(fmt::format("trainer: epochs is {}, expected >= 0", options_.epochs));
   if (options_.accumulate < 1)
@@ -169,18 +170,20 @@ void Trainer::train_step(std::span<const Batch> batches) {
 std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::span<const Batch> batches) {
   int64_t count = 0;
   for (size_t i = 0; i < inputs.size(); i += 2) count += inputs[i].size(0);
-  std::vector<Tensor> losses, results;
+  std::vector<BatchLoss> losses;
+  std::vector<Tensor> results;
   Tensor step_loss;
   optimizer_->zero_grad();
   for (size_t i = 0; i < inputs.size(); i += 2) {
     const Tensor& target = inputs[i + 1];
     const Tensor output = net_(inputs[i]);
-    const Tensor loss = options_.loss(output, target);
+    BatchLoss loss = loss_of(given_loss_, output, target);
     const double share = static_cast<double>(inputs[i].size(0)) / static_cast<double>(count);
-    const Tensor part = inputs.size() == 2 ? loss : loss * share;
+    const Tensor part = inputs.size() == 2 ? loss.loss : loss.loss * share;
     part.backward();
     if (!batches.empty()) step_loss = step_loss.defined() ? step_loss + part.detach() : part.detach();
-    losses.push_back(loss.detach());
+    loss.loss = loss.loss.detach();
+    losses.push_back(std::move(loss));
     results.push_back(output.detach());
     results.push_back(target);
   }
@@ -193,8 +196,7 @@ std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::spa
   }
   for (size_t i = 0; i < losses.size(); ++i) {
     const Tensor &output = results[2 * i], &target = results[2 * i + 1];
-    loss_.add(losses[i], static_cast<double>(target.size(0)));
-    if (Accuracy::applies(output, target)) accuracy_.update(output, target);
+    gather(loss_, accuracy_, losses[i], target.size(0), output, target);
   }
   return results;
 }
@@ -215,7 +217,7 @@ bool Trainer::validate(DataLoader& validation, EpochStats& stats) {
     const auto interrupted = [&] { return cancelled() && interrupted_; };
     const Evaluation result = dnn::evaluate(
         net_, validation,
-        {.loss = options_.loss, .metrics = options_.metrics, .clock = options_.clock, .cancelled = interrupted});
+        {.loss = given_loss_, .metrics = options_.metrics, .clock = options_.clock, .cancelled = interrupted});
     stats.val_loss = result.loss;
     stats.val_accuracy = result.accuracy;
     stats.val_metrics = result.metrics;
@@ -263,7 +265,7 @@ EpochStats Trainer::training_stats() const {
 Evaluation Trainer::evaluate(DataLoader& loader) {
   const StateDict before = gathering_ ? gathered().clone() : StateDict();
   const Evaluation result =
-      dnn::evaluate(net_, loader, {.loss = options_.loss, .metrics = options_.metrics, .clock = options_.clock});
+      dnn::evaluate(net_, loader, {.loss = given_loss_, .metrics = options_.metrics, .clock = options_.clock});
   if (gathering_) set_gathered(before);
   return result;
 }

@@ -60,6 +60,13 @@ inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& 
                            Activation activation, const Tensor& out, const Tensor& before)>
     linear_fused{"linear_fused"};
 
+struct LinearInputWork {
+  template <class... Rest>
+  detail::Work operator()(const Tensor& grad, const Tensor& weight, const Rest&...) const {
+    return {.flops = 2 * grad.numel() * weight.size(1)};
+  }
+};
+
 struct LinearBackwardWork {
   template <class... Rest>
   detail::Work operator()(const Tensor& grad, const Tensor& x, const Rest&...) const {
@@ -73,9 +80,24 @@ inline constinit Slot<void(const Tensor& grad, const Tensor& x, const Tensor& gr
                            const Tensor& grad_bias, bool accumulate_bias)>
     linear_backward_weight{"linear_backward_weight"};
 
+// out [m, n] = relu(x weight^T + bias), and `mask` (uint8 [m, mask_bytes(n)]) = for the next slot of the same device,
+// where an element was positive. Not `done`, nothing has happened: the device cannot. Fused; may be left empty.
+inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& out,
+                           const Tensor& mask, bool* done)>
+    linear_relu{"linear_relu"};
+inline constexpr int64_t mask_bytes(int64_t n) { return (n + 127) / 128 * 16; }
+
+// The gradient of a linear layer's input, through the ReLU in front of it and into the bias before that: out [m, k] =
+// grad [m, n] weight [n, k], 0 where the mask of a `linear_relu` says so, and grad_bias [k] = the sum of out's rows.
+// Not `done`: as above. Fused; may be left empty.
+inline constinit Slot<void(const Tensor& grad, const Tensor& weight, const Tensor& mask, const Tensor& out,
+                           const Tensor& grad_bias, bool* done)>
+    linear_backward_relu{"linear_backward_relu"};
+
 template <class Visit>
 void visit_linear_slots(Visit&& visit) {
   visit(gemm), visit(gemm_batched), visit(linear_fused), visit(linear_backward_weight);
+  visit(linear_relu), visit(linear_backward_relu);
 }
 
 }  // namespace dnn::kernel

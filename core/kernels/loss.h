@@ -34,6 +34,24 @@ inline constinit Slot<void(const Tensor& logits, const Tensor& labels, const Cro
                            const Tensor& losses, const Tensor& row_weights, const Tensor& log_sums)>
     cross_entropy_forward{"cross_entropy_forward"};
 
+// What a pass over all rows leaves behind, when they are reduced to one number.
+struct CrossEntropyTotals {
+  Tensor loss;           // [] in logits' type: scale * sum of the losses
+  Tensor sums = {};      // float64 [2]: the sum of the losses, and the number of rows whose first largest logit (NaN
+                         // counts as largest) is that of their label; undefined: not wanted
+  Tensor gradient = {};  // [n, classes] = scale * d sum of the losses / d logits; undefined: not wanted
+  Tensor log_sums = {};  // as above; undefined: not wanted
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    visit(loss), visit(sums), visit(gradient), visit(log_sums);
+  }
+};
+
+// The losses of all rows reduced, with what a training step needs beside them.
+inline constinit Slot<void(const Tensor& logits, const Tensor& labels, const CrossEntropyRule& rule, double scale,
+                           const CrossEntropyTotals& out)>
+    cross_entropy_reduced{"cross_entropy_reduced"};
+
 // out [n, classes] = scale * g * d losses / d logits (+ out when `accumulate`), g = grad [n], or grad [1] for all rows.
 inline constinit Slot<void(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
                            const CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out, bool accumulate)>
@@ -41,7 +59,7 @@ inline constinit Slot<void(const Tensor& grad, double scale, const Tensor& logit
 
 template <class Visit>
 void visit_loss_slots(Visit&& visit) {
-  visit(cross_entropy_forward), visit(cross_entropy_backward);
+  visit(cross_entropy_forward), visit(cross_entropy_reduced), visit(cross_entropy_backward);
 }
 
 }  // namespace dnn::kernel

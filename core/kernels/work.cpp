@@ -8,6 +8,9 @@ void install_work() {
   conv2d_fused.set_work(ConvWork{});
   conv2d_backward_data.set_work(ConvWork{});
   conv2d_backward_weight.set_work(ConvWork{});
+  conv2d_pool_forward.set_work(ConvPoolWork{});
+  conv2d_pool_backward_data.set_work(ConvPoolWork{});
+  conv2d_pool_backward_weight.set_work(ConvPoolWork{});
   recurrent_forward.set_work(RecurrentWork{});
   recurrent_backward.set_work(RecurrentWork{});
   relayout.set_work(RelayoutWork{});
@@ -21,6 +24,8 @@ void install_work() {
   gemm_batched.set_work(BatchedGemmWork{});
   linear_fused.set_work(LinearWork{});
   linear_backward_weight.set_work(LinearBackwardWork{});
+  linear_relu.set_work(LinearWork{});
+  linear_backward_relu.set_work(LinearInputWork{});
 }
 
 }  // namespace dnn::kernel

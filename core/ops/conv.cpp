@@ -5,6 +5,7 @@
 #include "core/kernels/conv.h"
 #include "core/node.h"
 #include "core/ops/fusion.h"
+#include "core/ops/image_problems.h"
 
 namespace dnn {
 
@@ -33,8 +34,10 @@ void check_options(const char* where, const Conv2dOptions& o) {
   if (o.groups < 1) throw ArgumentError(fmt::format("{}: groups is {}, expected at least 1", where, o.groups));
 }
 
-ConvProblem problem_of(const char* where, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                       const Conv2dOptions& o) {
+}  // namespace
+
+ConvProblem detail::conv_problem(const char* where, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                 const Conv2dOptions& o) {
   check_options(where, o);
   detail::check_defined(where, {{"input", &input}, {"weight", &weight}});
   detail::check_same_device(where, {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
@@ -67,10 +70,12 @@ ConvProblem problem_of(const char* where, const Tensor& input, const Tensor& wei
   return problem;
 }
 
+namespace {
+
 // `where` is the operation that errors name.
 Tensor convolve(const char* where, const Tensor& input, const Tensor& weight, const Tensor& bias,
                 const Conv2dOptions& options) {
-  const ConvProblem problem = problem_of(where, input, weight, bias, options);
+  const ConvProblem problem = detail::conv_problem(where, input, weight, bias, options);
   if (options.activation == Activation::gelu_tanh) {  // the kernels know relu alone
     Conv2dOptions plain = options;
     plain.activation = Activation::none;

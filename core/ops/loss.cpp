@@ -49,6 +49,11 @@ void check_labels(const char* where, const char* name, const Tensor& x, const Te
         fmt::format("{}: {} have no classes, expected at least one ({} {})", where, name, name, x.shape()));
 }
 
+void check_smoothing(const char* where, double smoothing) {
+  if (!(0 <= smoothing && smoothing <= 1))
+    throw ArgumentError(fmt::format("{}: label_smoothing is {}, expected 0 to 1", where, smoothing));
+}
+
 // The weights of the classes in the type that the kernels use, undefined when there are none.
 Tensor class_weights(const char* where, const Tensor& weight, const Tensor& x) {
   if (!weight.defined()) return {};
@@ -59,15 +64,46 @@ Tensor class_weights(const char* where, const Tensor& weight, const Tensor& x) {
   return detail::plain(weight.detach().to(x.dtype() == DType::float64 ? DType::float64 : DType::float32));
 }
 
+// The losses of labelled rows [n, classes] with scale * their sum as the result, in one pass; `sums` as the kernel has
+// it, undefined: not wanted. With the loss comes its gradient, for the usual backward pass that begins at it; any other
+// one computes it anew with its factor, which narrow types may need to represent it.
+Tensor labelled_total(const char* where, const Tensor& input, const Tensor& labels, const CrossEntropyRule& rule,
+                      double scale, const Tensor& sums) {
+  const Device device = input.device();
+  const Tensor x = detail::plain(input), targets = detail::plain(labels);
+  const DType wide = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
+  kernel::CrossEntropyTotals totals{.loss = detail::allocate({}, x.dtype(), device), .sums = sums};
+  if (detail::needs_grad({&input, 1})) {
+    totals.gradient = detail::allocate(x.shape(), x.dtype(), device);
+    totals.log_sums = detail::allocate({x.size(0), 2}, wide, device);
+  }
+  kernel::cross_entropy_reduced[device](x, targets, rule, scale, totals);
+  const Tensor &out = totals.loss, &log_sums = totals.log_sums;
+  detail::record(where, out, {input},
+                 [=, gradient = totals.gradient, x = Saved(x), targets = Saved(targets)](Backward& b) {
+                   const Tensor logits = b.get(x);
+                   if (b.is_one()) return b.set(0, gradient);
+                   const auto [out, accumulate] = b.into(0);
+                   kernel::cross_entropy_backward[out.device()](b.grad().reshape({-1}), scale, logits, b.get(targets),
+                                                                rule, log_sums, out, accumulate);
+                 });
+  detail::ask_for_one(out);
+  return out;
+}
+
 // The losses of labelled rows, reduced: x [n, classes], labels [n].
 Tensor labelled(const char* where, const Tensor& input, const Tensor& labels, const CrossEntropyRule& rule,
                 Reduction reduction) {
+  const bool by_weight = reduction == Reduction::mean && (rule.weights.defined() || rule.ignored != rule.nothing);
+  if (reduction != Reduction::none && !by_weight) {
+    const double scale = reduction == Reduction::sum ? 1.0 : 1.0 / static_cast<double>(input.size(0));
+    return labelled_total(where, input, labels, rule, scale, {});
+  }
   const int64_t n = input.size(0);
   const Device device = input.device();
   const Tensor x = detail::plain(input);
   const Tensor targets = detail::plain(labels);
   const DType wide = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
-  const bool by_weight = reduction == Reduction::mean && (rule.weights.defined() || rule.ignored != rule.nothing);
   Tensor losses = detail::allocate({n}, x.dtype(), device);
   Tensor log_sums = detail::allocate({n, 2}, wide, device);
   const Tensor row_weights = by_weight ? detail::allocate({n}, wide, device) : Tensor();
@@ -77,15 +113,12 @@ Tensor labelled(const char* where, const Tensor& input, const Tensor& labels, co
   {
     NoGrad no_grad;
     if (by_weight) total = sum(row_weights).to(x.dtype());
-    out = by_weight ? sum(losses) / total : reduced(where, losses, reduction);
+    out = by_weight ? sum(losses) / total : losses;
   }
-  const bool per_sample = !by_weight && (reduction == Reduction::mean || reduction == Reduction::batch_mean);
-  const double scale = per_sample ? 1.0 / static_cast<double>(n) : 1.0;
   detail::record(where, out, {input}, [=, x = Saved(x), targets = Saved(targets)](Backward& b) {
     const auto [out, accumulate] = b.into(0);
     const Tensor grad = detail::plain(total.defined() ? b.grad() / total : b.grad()).reshape({-1});
-    kernel::cross_entropy_backward[out.device()](grad, scale, b.get(x), b.get(targets), rule, log_sums, out,
-                                                 accumulate);
+    kernel::cross_entropy_backward[out.device()](grad, 1.0, b.get(x), b.get(targets), rule, log_sums, out, accumulate);
   });
   return out;
 }
@@ -145,11 +178,23 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntr
   detail::check_defined("cross_entropy", {{"logits", &logits}, {"labels", &labels}});
   detail::check_same_device("cross_entropy", {{"logits", &logits}, {"labels", &labels}, {"weight", &options.weight}});
   detail::check_floating("cross_entropy", "logits", logits);
-  if (!(0 <= options.label_smoothing && options.label_smoothing <= 1))
-    throw ArgumentError(fmt::format("cross_entropy: label_smoothing is {}, expected 0 to 1", options.label_smoothing));
+  check_smoothing("cross_entropy", options.label_smoothing);
   if (is_floating(labels.dtype())) return expected_cross_entropy(logits, labels, options);
   return labelled_of_any_rank("cross_entropy", "logits", logits, labels, options.weight, options.ignore_index,
                               options.reduction, {.smoothing = options.label_smoothing});
+}
+
+ClassificationLoss classification_loss(const Tensor& logits, const Tensor& labels, double label_smoothing) {
+  const char* const where = "classification_loss";
+  detail::check_defined(where, {{"logits", &logits}, {"labels", &labels}});
+  detail::check_same_device(where, {{"logits", &logits}, {"labels", &labels}});
+  detail::check_floating(where, "logits", logits);
+  detail::check_rank(where, "logits", logits, 2);
+  check_smoothing(where, label_smoothing);
+  check_labels(where, "logits", logits, labels);
+  const Tensor sums = detail::allocate({2}, DType::float64, logits.device());
+  const double scale = 1.0 / static_cast<double>(logits.size(0));
+  return {labelled_total(where, logits, labels, {.smoothing = label_smoothing}, scale, sums), sums};
 }
 
 Tensor nll_loss(const Tensor& input, const Tensor& labels, const NllLossOptions& options) {

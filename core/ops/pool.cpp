@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "core/kernels/pool.h"
 #include "core/node.h"
+#include "core/ops/image_problems.h"
 #include "dnn/ops/reduce.h"
 
 namespace dnn {
@@ -14,18 +15,13 @@ using detail::Backward;
 using detail::Saved;
 using kernel::PoolProblem;
 
-namespace {
-
-PoolProblem problem_of(const char* where, const Tensor& input, const Pool2dOptions& o) {
-  detail::check_defined(where, {{"input", &input}});
-  detail::check_floating(where, "input", input);
-  detail::check_rank(where, "input", input, 4);
+PoolProblem detail::pool_problem(const char* where, const Shape& x, const Pool2dOptions& o) {
   const Size2 stride(o.stride.h == 0 ? o.kernel.h : o.stride.h, o.stride.w == 0 ? o.kernel.w : o.stride.w);
   const auto text = [](Size2 s) { return fmt::format("{}x{}", s.h, s.w); };
   const auto check = [&](bool good, const char* name, Size2 value, const char* expected) {
     if (!good)
       throw ArgumentError(fmt::format("{}: {} is {}, expected {} (input {}, kernel {})", where, name, text(value),
-                                      expected, input.shape(), text(o.kernel)));
+                                      expected, x, text(o.kernel)));
   };
   const auto within = [](Size2 v, int64_t least) {
     return v.h >= least && v.w >= least && v.h <= INT32_MAX && v.w <= INT32_MAX;
@@ -34,7 +30,6 @@ PoolProblem problem_of(const char* where, const Tensor& input, const Pool2dOptio
   check(within(stride, 1), "stride", o.stride, "at least 1, or 0 for the kernel's size");
   check(within(o.padding, 0) && 2 * o.padding.h <= o.kernel.h && 2 * o.padding.w <= o.kernel.w, "padding", o.padding,
         "0 to half the kernel");
-  const Shape& x = input.shape();
   // A window of border alone has no largest element, and pooling has nothing else to offer here.
   if (x[2] == 0 || x[3] == 0)
     throw ShapeError(fmt::format("{}: the image has no pixels, expected at least one (input {})", where, x));
@@ -44,6 +39,15 @@ PoolProblem problem_of(const char* where, const Tensor& input, const Pool2dOptio
                                  text(o.kernel), x, text(o.padding)));
   const Shape output{x[0], x[1], room_h / stride.h + 1, room_w / stride.w + 1};
   return {x, output, o.kernel, stride, o.padding, o.count_include_pad};
+}
+
+namespace {
+
+PoolProblem problem_of(const char* where, const Tensor& input, const Pool2dOptions& o) {
+  detail::check_defined(where, {{"input", &input}});
+  detail::check_floating(where, "input", input);
+  detail::check_rank(where, "input", input, 4);
+  return detail::pool_problem(where, input.shape(), o);
 }
 
 // The largest size of a bin when `size` pixels are divided into `bins`, or a little more.

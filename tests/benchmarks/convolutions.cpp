@@ -28,6 +28,18 @@ Make conv(const Filter& f) {
   };
 }
 
+// With bias, ReLU and 2x2 pooling behind it.
+Make pooled(const Filter& f) {
+  return [f](const Place& p) {
+    const Tensor x = p.random({p.n, f.channels, f.side, f.side});
+    const Tensor weight = p.random({f.filters, f.channels, f.kernel, f.kernel});
+    return Operation{{x, weight, p.random({f.filters})}, [f](T t) {
+                       return conv2d_max_pool2d(t[0], t[1], t[2],
+                                                {.padding = f.padding, .activation = Activation::relu}, {});
+                     }};
+  };
+}
+
 Operation transposed(const Place& p) {
   return {{p.random({p.n, 64, 28, 28}), p.random({64, 64, 2, 2})},
           [](T t) { return conv_transpose2d(t[0], t[1], {}, {.stride = 2}); }};
@@ -43,6 +55,8 @@ Family convolutions() {
       {
           {"lenet_5x5_1_6", conv({1, 28, 6, 5, 1, 2})},
           {"lenet_5x5_6_16", conv({6, 14, 16, 5, 1, 0})},
+          {"lenet_5x5_1_6_relu_pool", pooled({1, 28, 6, 5, 1, 2})},
+          {"lenet_5x5_6_16_relu_pool", pooled({6, 14, 16, 5, 1, 0})},
           {"cifar_3x3_16_16", conv({16, 32, 16, 3, 1, 1})},
           {"alexnet_11x11_stride_4", conv({3, 224, 64, 11, 4, 2})},
           {"resnet_7x7_stride_2", conv({3, 224, 64, 7, 2, 3})},

@@ -15,6 +15,11 @@ Make entropy(int64_t classes, double smoothing = 0) {
   };
 }
 
+Operation classification(const Place& p) {
+  const Tensor logits = p.rows(10), labels = p.integers({logits.size(0)}, 10);
+  return {{logits}, [=](T t) { return classification_loss(t[0], labels).loss; }};
+}
+
 template <class Loss>
 Make against_target(Loss loss) {
   return [loss](const Place& p) {
@@ -36,6 +41,7 @@ Family softmaxes_and_losses() {
           {"softmax_of_channels", of(images(21, 64), [](T t) { return softmax(t[0], 1); })},
           {"cross_entropy_10", entropy(10)},
           {"cross_entropy_1000", entropy(1000)},
+          {"classification_10", classification},
           {"cross_entropy_1000_smooth", entropy(1000, 0.1)},
           {"mse", against_target([](const Tensor& x, const Tensor& y) { return mse_loss(x, y); })},
           {"l1", against_target([](const Tensor& x, const Tensor& y) { return l1_loss(x, y); })},

@@ -256,6 +256,38 @@ TEST(CrossEntropy, OneGradientForAllRowsOrOneEach) {
   });
 }
 
+// One pass gives what two passes and a sum give.
+TEST(CrossEntropy, ReducedIsTheSumOfTheRows) {
+  for_each_variant([] {
+    for (const DType dtype : {DType::float64, DType::float32}) {
+      for (const double smoothing : {0.0, 0.1}) {
+        const int64_t n = 150, classes = 47;
+        const Tensor x = some_tensor({n, classes}, dtype, -4, 4), labels = some_tensor({n}, DType::int64, 0, classes);
+        const kernel::CrossEntropyRule rule{.weights = some_tensor({classes}, dtype, 0.5, 2),
+                                            .smoothing = smoothing,
+                                            .ignored = labels.to_vector<int64_t>()[5]};
+        const Tensor losses = empty({n}, {.dtype = dtype}), log_sums = empty({n, 2}, {.dtype = dtype});
+        const Tensor gradient = empty_like(x);
+        kernel::cross_entropy_forward[cpu_device](x, labels, rule, losses, {}, log_sums);
+        kernel::cross_entropy_backward[cpu_device](ones({1}, {.dtype = dtype}), 0.5, x, labels, rule, log_sums,
+                                                   gradient, false);
+        const kernel::CrossEntropyTotals totals{.loss = empty({}, {.dtype = dtype}),
+                                                .sums = empty({2}, {.dtype = DType::float64}),
+                                                .gradient = empty_like(x),
+                                                .log_sums = empty_like(log_sums)};
+        kernel::cross_entropy_reduced[cpu_device](x, labels, rule, 0.5, totals);
+        double sum = 0;
+        for (const double loss : numbers(losses)) sum += loss;
+        EXPECT_NEAR(numbers(totals.loss)[0], sum / 2, 1e-4);
+        EXPECT_NEAR(numbers(totals.sums)[0], sum, 1e-4);
+        EXPECT_EQ(numbers(totals.log_sums), numbers(log_sums));
+        const std::vector<double> actual = numbers(totals.gradient), expected = numbers(gradient);
+        for (size_t i = 0; i < actual.size(); ++i) ASSERT_NEAR(actual[i], expected[i], 1e-6) << i;
+      }
+    }
+  });
+}
+
 TEST(CrossEntropy, NamesALabelOutOfRange) {
   for_each_variant([] {
     for (const DType dtype : floating_types) {

@@ -15,7 +15,16 @@ namespace {
 using ::testing::IsEmpty;
 
 // A fused kernel may be missing: core composes the plain ones. So may a wish, which has a value without it.
-const std::set<std::string> optional{"conv2d_fused", "linear_fused", "linear_backward_weight", "response_norm_plan"};
+const std::set<std::string> optional{"conv2d_fused",
+                                     "conv2d_pool_fits",
+                                     "conv2d_pool_forward",
+                                     "conv2d_pool_backward_data",
+                                     "conv2d_pool_backward_weight",
+                                     "linear_fused",
+                                     "linear_backward_weight",
+                                     "linear_relu",
+                                     "linear_backward_relu",
+                                     "response_norm_plan"};
 
 std::set<std::string> empty_slots(Device device) {
   detail::ensure_installed();

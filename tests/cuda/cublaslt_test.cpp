@@ -16,6 +16,8 @@ using cuda::batched_problem;
 using cuda::gemm_problem;
 using cuda::linear_problem;
 using cuda::MatmulProblem;
+using cuda::relu_gradient_problem;
+using cuda::relu_problem;
 using cuda::weight_gradient_problem;
 
 class CublasLt : public ::testing::Test {
@@ -39,6 +41,8 @@ TEST_F(CublasLt, TakesTheDescriptorsOfAllLayersOfTheNetworks) {
       expect_taken(gemm_problem(type, m, n, k, false, true, false, type == DType::float32));
       if (type == DType::float64) continue;
       expect_taken(*weight_gradient_problem(type, m, n, k, false, false));
+      expect_taken(*relu_problem(type, m, n, k, false));
+      expect_taken(*relu_gradient_problem(type, m, n, k, false));
       for (const Activation activation : {Activation::none, Activation::relu})
         for (const bool add : {false, true})
           expect_taken(*linear_problem(type, m, n, k, {true, add, activation}, true, true, false));
@@ -75,6 +79,8 @@ TEST_P(CublasLtOnGpu, HasAlgorithms) {
       EXPECT_TRUE(has(gemm_problem(type, m, n, k, false, true, false, false))) << name;
       EXPECT_TRUE(has(*linear_problem(type, m, n, k, {.bias = true}, true, true, false))) << name;
       report(weight_gradient_problem(type, m, n, k, false, false));
+      report(relu_problem(type, m, n, k, false));
+      report(relu_gradient_problem(type, m, n, k, false));
       for (const Activation activation : {Activation::relu, Activation::gelu_tanh})
         report(linear_problem(type, m, n, k, {.bias = true, .activation = activation}, true, true, false));
     }

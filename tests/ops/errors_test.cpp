@@ -365,6 +365,15 @@ TEST(Errors, Losses) {
                "cross_entropy: logits is int64, expected a floating type (logits [2, 3])");
   EXPECT_ERROR(cross_entropy(zeros({2, 0}), zeros({2}, i64)), ShapeError,
                "cross_entropy: logits have no classes, expected at least one (logits [2, 0])");
+  EXPECT_ERROR(classification_loss(zeros({2, 3, 4}), zeros({2, 4}, i64)), ShapeError,
+               "classification_loss: logits has 3 dimensions, expected 2 (logits [2, 3, 4])");
+  EXPECT_ERROR(
+      classification_loss(logits, zeros({3}, i64)), ShapeError,
+      "classification_loss: expected logits [n, classes, ...] and labels [n, ...] (logits [2, 3], labels [3])");
+  EXPECT_ERROR(classification_loss(logits, zeros({2}, i64), -1), ArgumentError,
+               "classification_loss: label_smoothing is -1, expected 0 to 1");
+  EXPECT_ERROR(classification_loss(logits, tensor({0, 3}, {2}, i64)), IndexError,
+               "cross_entropy: label 3 at position 1, expected 0 <= label < 3");
   EXPECT_ERROR(cross_entropy(logits, tensor({0, 3}, {2}, i64)), IndexError,
                "cross_entropy: label 3 at position 1, expected 0 <= label < 3");
   EXPECT_ERROR(cross_entropy(logits, tensor({-1, 2}, {2}, i64)), IndexError,

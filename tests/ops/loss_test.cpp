@@ -1,8 +1,11 @@
 // Losses.
 #include "dnn/ops/loss.h"
 
+#include <gmock/gmock.h>
+
 #include <cmath>
 
+#include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
 #include "tests/harness/op_row.h"
 
@@ -159,6 +162,18 @@ Row cross_entropy_row() {
   return row.within(6, 12);
 }
 
+// The loss alone, as any other operation's; what comes with it is tested below.
+Row classification_row() {
+  Row row{.operation = "classification_loss"};
+  for (const Shape& shape : {Shape{5, 10}, Shape{3, 131}, Shape{1, 1}, Shape{0, 4}, Shape{2, 600}, Shape{150, 3}})
+    for (const double smoothing : {0.0, 0.25}) {
+      Sample sample = class_sample("", shape, {.smoothing = smoothing}, DType::int64, Reduction::mean);
+      sample.function = [=](const Args& x) { return classification_loss(x[0], x[1], smoothing).loss; };
+      row.sample(sample);
+    }
+  return row.within(6, 12);
+}
+
 // ---- numbers --------------------------------------------------------------------------------------------------------
 
 using PairLoss = std::function<Tensor(const Tensor&, const Tensor&, Reduction)>;
@@ -204,6 +219,7 @@ Row quadratic_row() {
 const Rows rows{
     cross_entropy_row(),
     class_row("nll_loss", true),
+    classification_row(),
     pair_row("mse_loss",
              {{[](const Tensor& a, const Tensor& b, Reduction r) { return mse_loss(a, b, {.reduction = r}); },
                [](double a, double b) { return (a - b) * (a - b); }}}),
@@ -245,6 +261,64 @@ const Rows rows{
              0.1, 1),
     quadratic_row(),
 };
+
+// ---- what comes with the loss of classes ----------------------------------------------------------------------------
+
+TEST(ClassificationLoss, CountsLossesAndHits) {
+  const double nan = NAN;
+  for (const Device device : table_devices()) {
+    if (device_count(device.type()) == 0) continue;
+    for (const DType type : {DType::float64, DType::float32, DType::bfloat16}) {
+      const Tensor logits =
+          from_values<double>({1, 2, 0, /**/ 3, 3, 0, /**/ 3, 3, 0, /**/ 0, nan, 1, /**/ nan, 0, nan, /**/ -1, -2, -3},
+                              {6, 3})
+              .to(type)
+              .to(device);
+      const Tensor labels = from_values<int64_t>({1, 0, 1, 1, 2, 0}, {6}).to(device);
+      const Tensor sums = classification_loss(logits, labels).sums;  // right: 0, 1 (the first of equals), 3 (NaN), 5
+      EXPECT_EQ(sums.dtype(), DType::float64);
+      EXPECT_EQ(sums[1].item(), 4) << device.str() << " " << name_of(type);
+      EXPECT_TRUE(std::isnan(sums[0].item()));
+      const Tensor rows = logits.slice(0, 0, 3);
+      const ClassificationLoss three = classification_loss(rows, labels.slice(0, 0, 3), 0.1);
+      EXPECT_NEAR(three.sums[0].item(), 3 * three.loss.item(), type == DType::bfloat16 ? 0.05 : 1e-5);
+      EXPECT_FALSE(three.sums.requires_grad());
+    }
+  }
+}
+
+// A pass that begins at the loss takes the gradient that came with it, any other one computes it.
+TEST(ClassificationLoss, BothWaysBackGiveTheSame) {
+  for (const Device device : table_devices()) {
+    if (device_count(device.type()) == 0) continue;
+    manual_seed(3);
+    const Tensor values = rand({70, 12}).to(device), labels = zeros({70}, {.dtype = DType::int64}).to(device);
+    const auto gradients = [&](double factor, bool hooked) {
+      Tensor x = values.clone();
+      x.set_requires_grad(true);
+      const Tensor y = x * 2, loss = classification_loss(y, labels, 0.1).loss;
+      if (hooked) loss.register_hook([](const Tensor& gradient) { EXPECT_EQ(gradient.item(), 1); });
+      if (factor == 1)
+        loss.backward({.retain_graph = true}), loss.backward();
+      else
+        (loss * factor).backward();
+      return x.grad().to(Device::cpu()).to_vector<float>();
+    };
+    const auto twice = gradients(1, false);
+    EXPECT_THAT(gradients(1, true), testing::Pointwise(testing::FloatNear(1e-7f), twice));
+    EXPECT_THAT(gradients(2, false), testing::Pointwise(testing::FloatNear(1e-7f), twice));
+  }
+}
+
+TEST(ClassificationLoss, ALeafGetsItsOwnGradient) {
+  Tensor x = zeros({2, 4}, {.requires_grad = true});
+  const Tensor labels = zeros({2}, {.dtype = DType::int64});
+  const Tensor loss = classification_loss(x, labels).loss;
+  loss.backward({.retain_graph = true});
+  x.grad().fill_(7);
+  loss.backward();
+  EXPECT_EQ(x.grad().to_vector<float>()[0], 7 - 0.375f);
+}
 
 }  // namespace
 }  // namespace dnn::test

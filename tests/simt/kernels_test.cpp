@@ -271,6 +271,38 @@ TEST(CrossEntropyKernels, FewAndManyClasses) {
   }
 }
 
+TEST(CrossEntropyKernels, ReducedWithGradientAndHits) {
+  for (const auto& [n, classes] : {std::pair<int64_t, int64_t>{9, 10}, {200, 10}, {5, 1000}, {70, 3001}, {0, 4}}) {
+    for (const DType type : floating_types) {
+      const DType wide = type == DType::float64 ? DType::float64 : DType::float32;
+      const Tensor logits = uniform({n, classes}, type, -10, 10);
+      const Tensor labels = uniform({n}, DType::float64, 0, static_cast<double>(classes)).to(DType::int64);
+      kernel::CrossEntropyRule rule{.smoothing = n == 200 ? 0.2 : 0.0}, gpu_rule = rule;
+      if (n == 9) {
+        rule.weights = uniform({classes}, wide, 0.5, 1), rule.ignored = labels.to_vector<int64_t>()[3];
+        gpu_rule = rule, gpu_rule.weights = gpu(rule.weights);
+      }
+      const auto totals = [&](Device device) {
+        return kernel::CrossEntropyTotals{.loss = detail::allocate({}, type, device),
+                                          .sums = detail::allocate({2}, DType::float64, device),
+                                          .gradient = detail::allocate({n, classes}, type, device),
+                                          .log_sums = detail::allocate({n, 2}, wide, device)};
+      };
+      const auto expected = totals(cpu), actual = totals(cuda);
+      kernel::cross_entropy_reduced[cpu](logits, labels, rule, 0.25, expected);
+      const Tensor gpu_labels = gpu(classes == 10 ? labels.to(DType::int32) : labels);
+      kernel::cross_entropy_reduced[cuda](gpu(logits), gpu_labels, gpu_rule, 0.25, actual);
+      expect_near(actual.loss, expected.loss, 2 * unit(type));
+      expect_near(actual.sums, expected.sums, 4 * unit(wide));
+      expect_near(actual.gradient, expected.gradient, 4 * unit(type));
+      expect_near(actual.log_sums, expected.log_sums, 2 * unit(wide));
+      const Tensor alone = detail::allocate({}, type, cuda);
+      kernel::cross_entropy_reduced[cuda](gpu(logits), gpu_labels, gpu_rule, 0.25, {.loss = alone});
+      expect_same(alone, actual.loss);
+    }
+  }
+}
+
 // ---- optimizers -----------------------------------------------------------------------------------------------------
 
 struct Lists {

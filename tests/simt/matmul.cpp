@@ -55,7 +55,11 @@ void check(const MatmulProblem& p) {
   require(p.epilogue == MatmulEpilogue::none || !is_float64, p, "epilogues are not supported for float64");
   require(p.epilogue == MatmulEpilogue::none || p.batch == 1, p, "epilogue vectors want a stride in a batch");
   require(has_aux(p.epilogue) == (p.aux_leading != 0), p, "aux goes with its leading dimension");
-  if (has_aux(p.epilogue)) {
+  if (has_bits(p.epilogue)) {
+    require(p.aux_leading % 128 == 0 && p.aux_leading >= m, p,
+            "the leading dimension of relu's bits must divide by 128 and not be below the rows of D");
+    require(p.alignments.aux >= 16, p, "aux must be aligned to 16 bytes");
+  } else if (has_aux(p.epilogue)) {
     require(p.aux_leading % 8 == 0 && p.aux_leading >= m, p,
             "the leading dimension of gelu's aux must divide by 8 and not be below the rows of D");
     require(p.alignments.aux >= 16, p, "aux must be aligned to 16 bytes");
@@ -78,6 +82,12 @@ bool is_refused(const MatmulProblem& p) {
   return true;
 }
 
+void set_bit(uint8_t* bits, int64_t i, bool on) {
+  const int bit = 1 << i % 8;
+  bits[i / 8] = static_cast<uint8_t>(on ? bits[i / 8] | bit : bits[i / 8] & ~bit);
+}
+bool has_bit(const uint8_t* bits, int64_t i) { return (bits[i / 8] >> i % 8 & 1) != 0; }
+
 double gelu(double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }
 
 template <class T>
@@ -94,7 +104,11 @@ void compute(const MatmulProblem& p, const MatmulPointers& to) {
       return static_cast<T>(static_cast<float>(value));
   };
   T* const bias = static_cast<T*>(to.bias);
-  T* const aux = static_cast<T*>(to.aux);
+  const bool adds_bias = has_bias(p.epilogue) && p.epilogue != MatmulEpilogue::bias_gradient &&
+                         p.epilogue != MatmulEpilogue::relu_gradient;
+  T* const aux = has_bits(p.epilogue) ? nullptr : static_cast<T*>(to.aux);
+  uint8_t* const bits = has_bits(p.epilogue) ? static_cast<uint8_t*>(to.aux) : nullptr;
+  std::vector<double> row_sums(static_cast<size_t>(m));
   for (int64_t batch = 0; batch < p.batch; ++batch) {
     const T* const a = static_cast<const T*>(to.a) + batch * p.a.step;
     const T* const b = static_cast<const T*>(to.b) + batch * p.b.step;
@@ -109,12 +123,18 @@ void compute(const MatmulProblem& p, const MatmulPointers& to) {
         double sum = 0;
         for (int64_t l = 0; l < k; ++l) sum += number(a[i * a_row + l * a_column]) * column[static_cast<size_t>(l)];
         if (p.addend != MatmulAddend::none) sum += number(c[i + j * p.d.leading]);
-        if (has_bias(p.epilogue) && p.epilogue != MatmulEpilogue::bias_gradient) sum += number(bias[i]);
+        if (adds_bias) sum += number(bias[i]);
+        const int64_t bit = i + j * p.aux_leading;
+        if (p.epilogue == MatmulEpilogue::relu_aux_bias) set_bit(bits, bit, sum > 0);
+        if (p.epilogue == MatmulEpilogue::relu_gradient)
+          row_sums[static_cast<size_t>(i)] += sum = has_bit(bits, bit) ? sum : 0;
         if (aux != nullptr) aux[i + j * p.aux_leading] = rounded(sum);
-        if (has_activation(p.epilogue)) sum = has_aux(p.epilogue) ? gelu(sum) : sum < 0 ? 0 : sum;
+        if (has_activation(p.epilogue)) sum = aux != nullptr ? gelu(sum) : sum < 0 ? 0 : sum;
         d[i + j * p.d.leading] = rounded(sum);
       }
     }
+    for (int64_t i = 0; p.epilogue == MatmulEpilogue::relu_gradient && i < m; ++i)
+      bias[i] = rounded(row_sums[static_cast<size_t>(i)]);
   }
 }
 

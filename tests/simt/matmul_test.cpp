@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "cuda/context.h"
@@ -14,7 +15,9 @@
 #include "dnn/ops/activation.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/linear.h"
+#include "dnn/ops/reduce.h"
 #include "dnn/ops/shape.h"
+#include "dnn/ops/unary.h"
 #include "dnn/precision.h"
 #include "tests/harness/errors.h"
 #include "tests/harness/product_shapes.h"
@@ -31,6 +34,8 @@ using cuda::MatmulCompute;
 using cuda::MatmulEpilogue;
 using cuda::MatmulMatrix;
 using cuda::MatmulProblem;
+using cuda::relu_gradient_problem;
+using cuda::relu_problem;
 using cuda::weight_gradient_problem;
 using dnn::test::product_shapes;
 using ::testing::ElementsAre;
@@ -95,6 +100,21 @@ TEST(MatmulProblem, LayersOfTheNetworksBackwardToTheWeight) {
       expect_matrices(*p, false, {k, m, k, 0}, true, {n, m, n, 0}, {k, n, k, 0});
       EXPECT_EQ(p->epilogue, MatmulEpilogue::bias_gradient);
       EXPECT_EQ(p->addend, MatmulAddend::output);
+    }
+}
+
+TEST(MatmulProblem, LayersOfTheNetworksWithTheBitsOfRelu) {
+  for (const auto& [name, m, n, k] : product_shapes)
+    for (const DType type : floating_types) {
+      SCOPED_TRACE(name);
+      const auto there = relu_problem(type, m, n, k, false), back = relu_gradient_problem(type, m, n, k, false);
+      ASSERT_EQ(there.has_value(), type != DType::float64);
+      ASSERT_EQ(back.has_value(), type != DType::float64);
+      if (!there) continue;
+      expect_matrices(*there, true, {k, n, k, 0}, false, {k, m, k, 0}, {n, m, n, 0});
+      EXPECT_EQ(there->aux_leading, (n + 127) / 128 * 128);
+      expect_matrices(*back, false, {k, n, k, 0}, false, {n, m, n, 0}, {k, m, k, 0});
+      EXPECT_EQ(back->aux_leading, (k + 127) / 128 * 128);
     }
 }
 
@@ -172,6 +192,8 @@ TEST(MatmulProblem, IsAKeyOfAllThatMatters) {
       all.push_back(gemm_problem(type, m, n, k, false, false, false, false));
       if (type == DType::float32) all.push_back(gemm_problem(type, m, n, k, false, true, false, true));
       if (type != DType::float64) all.push_back(*linear_problem(type, m, n, k, {.bias = true}, true, true, false));
+      if (type != DType::float64) all.push_back(*relu_problem(type, m, n, k, false));
+      if (type != DType::float64) all.push_back(*relu_gradient_problem(type, m, n, k, false));
       all.push_back(all.back());
       all.back().alignments.a = 4;
     }
@@ -209,6 +231,8 @@ TEST(MatmulProblem, TheStandInRefusesWhatCublasRefuses) {
   MatmulProblem gelu =
       *linear_problem(DType::bfloat16, 4, 16, 8, {.activation = Activation::gelu_tanh}, true, true, false);
   gelu.alignments.aux = 256;
+  MatmulProblem relu = *relu_problem(DType::float32, 4, 150, 8, false);
+  relu.alignments.aux = relu.alignments.bias = 256;
   expect_refused("leading dimension", gemm, [](MatmulProblem& p) { p.b.leading = 7; });
   expect_refused("columns of D", gemm, [](MatmulProblem& p) { p.d.columns = 5; });
   expect_refused("share a size", gemm, [](MatmulProblem& p) { p.a.columns = 7; });
@@ -219,6 +243,9 @@ TEST(MatmulProblem, TheStandInRefusesWhatCublasRefuses) {
   expect_refused("divide by 8", gelu, [](MatmulProblem& p) { p.aux_leading = 20; });
   expect_refused("divide by 8", gelu, [](MatmulProblem& p) { p.aux_leading = 8; });
   expect_refused("16 bytes", gelu, [](MatmulProblem& p) { p.alignments.aux = 8; });
+  expect_refused("divide by 128", relu, [](MatmulProblem& p) { p.aux_leading = 160; });
+  expect_refused("divide by 128", relu, [](MatmulProblem& p) { p.aux_leading = 128; });
+  expect_refused("16 bytes", relu, [](MatmulProblem& p) { p.alignments.aux = 8; });
 }
 
 // ---- through the operations -----------------------------------------------------------------------------------------
@@ -257,7 +284,12 @@ TEST(Products, ALayerIsOneProductForwardAndTwoBackward) {
   take_products();
   expect_same_as_cpu(DType::float32, 16, Activation::relu, true);
   EXPECT_THAT(epilogues(take_products()),
-              ElementsAre(MatmulEpilogue::relu_bias, MatmulEpilogue::none, MatmulEpilogue::bias_gradient));
+              ElementsAre(MatmulEpilogue::relu_bias, MatmulEpilogue::none, MatmulEpilogue::bias_gradient))
+      << "something is added";
+  expect_same_as_cpu(DType::float32, 16, Activation::relu, false);
+  EXPECT_THAT(epilogues(take_products()),
+              ElementsAre(MatmulEpilogue::relu_aux_bias, MatmulEpilogue::none, MatmulEpilogue::bias_gradient))
+      << "nobody has taken the offer";
   expect_same_as_cpu(DType::bfloat16, 16, Activation::gelu_tanh, false);
   EXPECT_THAT(epilogues(take_products()),
               ElementsAre(MatmulEpilogue::gelu_aux_bias, MatmulEpilogue::none, MatmulEpilogue::bias_gradient));
@@ -292,6 +324,96 @@ TEST(Products, WithoutEpiloguesOwnKernelsDoTheRest) {
           EXPECT_EQ(take_products().front().epilogue, expected);
         }
   }
+}
+
+// ---- ReLU between two layers ----------------------------------------------------------------------------------------
+
+struct Chain {
+  Tensor x, w, b, v, c;  // of linear(relu(linear(x, w, b)), v, c)
+};
+
+Chain chain_on(Device device, const Chain& values) {
+  const auto leaf = [&](const Tensor& t) { return t.to(device).detach().clone().set_requires_grad(); };
+  return {leaf(values.x), leaf(values.w), leaf(values.b), leaf(values.v), leaf(values.c)};
+}
+
+Chain random_chain(int64_t features, DType type = DType::float32) {
+  return {uniform({6, 5}, type), uniform({features, 5}, type), uniform({features}, type), uniform({7, features}, type),
+          uniform({7}, type)};
+}
+
+// Runs `pass` on the emulated GPU and on the CPU, which must agree in all gradients; the epilogues that it took.
+template <class Pass>
+std::vector<MatmulEpilogue> expect_same_gradients(const Chain& values, const Pass& pass) {
+  const Chain there = chain_on(cuda, values), here = chain_on(cpu, values);
+  take_products();
+  pass(there);
+  const auto taken = epilogues(take_products());
+  pass(here);
+  for (const auto member : {&Chain::x, &Chain::w, &Chain::b, &Chain::v, &Chain::c}) {
+    const auto found = (there.*member).grad().to(cpu).to(DType::float64).template to_vector<double>();
+    const auto wanted = (here.*member).grad().to(DType::float64).template to_vector<double>();
+    for (size_t i = 0; i < wanted.size(); ++i)
+      EXPECT_NEAR(found[i], wanted[i], 1000 * unit(values.x.dtype()) * (1 + std::abs(wanted[i])));
+  }
+  return taken;
+}
+
+Tensor hidden(const Chain& t) { return linear(t.x, t.w, t.b, {.activation = Activation::relu}); }
+Tensor output(const Chain& t, const Tensor& y) { return linear(y, t.v, t.c); }
+
+constexpr auto there_with_bits = MatmulEpilogue::relu_aux_bias, back_through_bits = MatmulEpilogue::relu_gradient;
+constexpr auto none = MatmulEpilogue::none, bias = MatmulEpilogue::bias, bias_gradient = MatmulEpilogue::bias_gradient;
+
+TEST(ReluBetweenLayers, IsPartOfTheProductsBothWays) {
+  for (const int64_t features : {9, 128, 150}) {
+    const auto taken = expect_same_gradients(random_chain(features), [](const Chain& t) {
+      for (int pass = 0; pass < 2; ++pass) {
+        for (Tensor leaf : {t.x, t.w, t.b, t.v, t.c}) leaf.zero_grad();
+        sum(square(output(t, hidden(t)))).backward();
+      }
+    });
+    EXPECT_THAT(std::vector(taken.begin(), taken.begin() + 6),
+                ElementsAre(there_with_bits, bias, back_through_bits, bias_gradient, none, none));
+  }
+}
+
+TEST(ReluBetweenLayers, GradientsAreAddedToOthersWhereTheLibraryCannot) {
+  const auto taken = expect_same_gradients(random_chain(16), [](const Chain& t) {
+    for (int pass = 0; pass < 2; ++pass) sum(square(output(t, hidden(t)))).backward();
+  });
+  EXPECT_EQ(std::count(taken.begin(), taken.end(), back_through_bits), 1) << "the bias has a gradient the second time";
+}
+
+TEST(ReluBetweenLayers, NobodyElseMayReadTheResult) {
+  const auto twice = expect_same_gradients(random_chain(16), [](const Chain& t) {
+    const Tensor y = hidden(t);
+    sum(square(output(t, y)) + sum(y)).backward();
+  });
+  EXPECT_EQ(std::count(twice.begin(), twice.end(), back_through_bits), 0);
+  const auto hooked = expect_same_gradients(random_chain(16), [](const Chain& t) {
+    const Tensor y = hidden(t);
+    y.register_hook([&](const Tensor& gradient) { EXPECT_EQ(gradient.shape(), y.shape()); });
+    sum(square(output(t, y))).backward();
+  });
+  EXPECT_EQ(std::count(hooked.begin(), hooked.end(), back_through_bits), 0);
+}
+
+TEST(ReluBetweenLayers, AKeptGraphCanBeRunAgain) {
+  expect_same_gradients(random_chain(16), [](const Chain& t) {
+    const Tensor y = hidden(t), loss = sum(square(output(t, y)));
+    loss.backward({.retain_graph = true});
+    for (Tensor leaf : {t.x, t.w, t.b, t.v, t.c}) leaf.zero_grad();
+    sum(y).backward({.retain_graph = true});
+    loss.backward();
+  });
+}
+
+TEST(ReluBetweenLayers, OwnKernelsWhereTheLibraryHasNone) {
+  const Refusal refusal(Refusal::Of::epilogues);
+  const auto taken =
+      expect_same_gradients(random_chain(1016), [](const Chain& t) { sum(square(output(t, hidden(t)))).backward(); });
+  EXPECT_EQ(std::count(taken.begin(), taken.end(), none), static_cast<int64_t>(taken.size()));
 }
 
 TEST(Products, WithoutAnyAlgorithmTheErrorNamesTheProblem) {

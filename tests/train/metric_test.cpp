@@ -32,6 +32,17 @@ TEST(Accuracy, CountsOverBatches) {
   EXPECT_EQ(accuracy.name(), "accuracy");
 }
 
+TEST(Metrics, TakeSumsThatAreKnown) {
+  Accuracy accuracy;
+  accuracy.add(full({}, 3, {.dtype = DType::int64}), 4);
+  accuracy.update(tensor({0, 1}, {1, 2}), classes({0}));
+  EXPECT_EQ(accuracy.value(), 0.6);
+  RunningMean mean;
+  mean.add(full({}, 2), 3);
+  mean.add_sum(full({}, 4, {.dtype = DType::float64}), 2);
+  EXPECT_EQ(mean.value(), 2.0);
+}
+
 TEST(Accuracy, TakesOtherTypesAndRecordedOutputs) {
   Accuracy accuracy;
   Tensor output = tensor({0, 1, 1, 0}, {2, 2}, {.dtype = DType::float64}).set_requires_grad();

@@ -60,6 +60,16 @@ void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels, 
   round_to(result, losses);
 }
 
+void cross_entropy_reduced_by_float(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
+                                    double scale, const kernel::CrossEntropyTotals& out) {
+  kernel::CrossEntropyTotals wide = out;
+  wide.loss = float32_like(out.loss);
+  if (out.gradient.defined()) wide.gradient = float32_like(out.gradient);
+  kernel::cross_entropy_reduced[device](to_float32(logits), labels, rule, scale, wide);
+  round_to(wide.loss, out.loss);
+  if (out.gradient.defined()) round_to(wide.gradient, out.gradient);
+}
+
 void cross_entropy_backward_by_float(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
                                      const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
                                      bool accumulate) {

@@ -55,6 +55,8 @@ void softmax_backward_by_float(const Tensor& grad, const Tensor& y, const kernel
                                const Tensor& out, bool accumulate);
 void cross_entropy_forward_by_float(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
                                     const Tensor& losses, const Tensor& row_weights, const Tensor& log_sums);
+void cross_entropy_reduced_by_float(const Tensor& logits, const Tensor& labels, const kernel::CrossEntropyRule& rule,
+                                    double scale, const kernel::CrossEntropyTotals& out);
 void cross_entropy_backward_by_float(const Tensor& grad, double scale, const Tensor& logits, const Tensor& labels,
                                      const kernel::CrossEntropyRule& rule, const Tensor& log_sums, const Tensor& out,
                                      bool accumulate);

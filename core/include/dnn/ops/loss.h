@@ -30,6 +30,17 @@ struct CrossEntropyOptions {
 /// ArgumentError, IndexError for a label outside [0, classes); without `ignore_index` PyTorch's -100 is one of these.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options = {});
 
+/// What `classification_loss` gives.
+struct ClassificationLoss {
+  Tensor loss;  ///< [], the mean over the samples.
+  Tensor sums;  ///< float64 [2]: the sum of the samples' losses, and how many have their largest logit (of equals the
+                ///< first) at their label. It has no gradient.
+};
+
+/// `cross_entropy` of logits [n, classes] and labels [n], the mean over the samples, with what a training loop wants to
+/// know beside it: on a GPU the loss, its gradient and both sums are one launch. Throws like `cross_entropy`.
+ClassificationLoss classification_loss(const Tensor& logits, const Tensor& labels, double label_smoothing = 0);
+
 /// Options of `nll_loss`.
 struct NllLossOptions {
   Tensor weight = {};                        ///< [classes], how much each class counts; undefined: all the same.

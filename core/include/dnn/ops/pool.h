@@ -18,6 +18,13 @@ struct Pool2dOptions {
 /// border counts as minus infinity; the gradient goes to the first of equals; NaN wins. Throws ShapeError,
 /// ArgumentError.
 Tensor max_pool2d(const Tensor& input, const Pool2dOptions& options = {});
+/// `max_pool2d(conv2d(input, weight, bias, conv), pool)`, which small networks on a GPU compute at once where the next
+/// function says so: ReLU's and the convolution's results are then never written. Throws like the two.
+Tensor conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& conv,
+                         const Pool2dOptions& pool);
+/// Whether the device of the input has kernels for `conv2d_max_pool2d` of these.
+bool fuses_conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& conv,
+                             const Pool2dOptions& pool);
 /// Mean of each window, the border being zeros: shapes as `max_pool2d`. Throws ShapeError, ArgumentError.
 Tensor avg_pool2d(const Tensor& input, const Pool2dOptions& options = {});
 

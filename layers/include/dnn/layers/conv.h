@@ -31,6 +31,8 @@ class Conv2d : public FusableLayer {
   std::string describe() const override;
   int64_t macs(const Shape& input, const Shape& output) const override;
 
+  /// What `conv2d` is called with.
+  Conv2dOptions operation(const Epilogue& epilogue) const;
   /// The same convolution with another weight and bias.
   Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& epilogue) const;
 

@@ -11,6 +11,8 @@ class MaxPool2d : public Layer {
  public:
   DNN_MODULE()
   explicit MaxPool2d(const Pool2dOptions& options) : options_(options) {}
+  /// As given.
+  const Pool2dOptions& options() const { return options_; }
   Tensor forward(Tensor x) override { return max_pool2d(x, options_); }
   std::string describe() const override;
 

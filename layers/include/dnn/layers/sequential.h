@@ -1,8 +1,9 @@
 // Sequential: layers one after the other.
 //
 // It runs neighbours as one where that is the same computation and nobody looks at what is in between (no hook): a
-// FusableLayer with the ReLU after it, a Linear with the GELU of form tanh after it and, in evaluation without
-// gradients, a convolution with the batch norm after it.
+// FusableLayer with the ReLU after it, a Linear with the GELU of form tanh after it, a small convolution with ReLU and
+// max pooling after it where the device has kernels for that and, in evaluation without gradients, a convolution with
+// the batch norm after it.
 #pragma once
 
 #include <concepts>
@@ -19,6 +20,7 @@ namespace dnn {
 class BatchNorm2d;
 class Conv2d;
 class Linear;
+class MaxPool2d;
 
 namespace detail {
 
@@ -36,6 +38,7 @@ struct Link {
   Conv2d* conv = nullptr;
   Linear* linear = nullptr;
   BatchNorm2d* norm = nullptr;
+  MaxPool2d* max_pool = nullptr;
   bool is_relu = false;
   bool is_gelu_tanh = false;
   // A convolution with the batch norm after it folded in, and the six tensors it was computed from.

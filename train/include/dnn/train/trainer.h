@@ -191,6 +191,7 @@ class Trainer {
   Layer& net_;
   std::shared_ptr<Optimizer> optimizer_;
   TrainerOptions options_;
+  LossFunction given_loss_;  // empty when the loss is the usual one
   Device device_;
   std::vector<std::shared_ptr<Callback>> callbacks_;
 
