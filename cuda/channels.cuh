@@ -16,6 +16,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cuda/kernels.h"
 #include "cuda/last_block.cuh"
 #include "cuda/layout.cuh"
 #include "cuda/vector.cuh"
@@ -55,6 +56,24 @@ inline ChannelGrid channel_grid(const Context& context, int64_t rows, int64_t pa
   grid.chunks = static_cast<int>(std::min(most, ceil_div(rows, grid.lanes * rows_each)));
   return grid;
 }
+
+namespace packed {
+
+// float32 or 16 bits, channels side by side in whole packs, at addresses that allow them; undefined tensors fit.
+inline bool fit(const Context& context, std::initializer_list<Tensor> images) {
+  const Tensor& x = *images.begin();
+  if (x.dtype() == DType::float64 || x.numel() == 0) return false;
+  const Images shape = images_of(x);
+  const int64_t width = 16 / static_cast<int64_t>(size_of(x.dtype()));
+  if (shape.layout != detail::Layout::channels_last && (shape.layout != detail::Layout::plain || shape.pixels != 1))
+    return false;
+  if (shape.channels % width != 0) return false;
+  if (channel_grid(context, 1, shape.channels / width, 1).tiles > Context::ticket_count) return false;
+  return std::all_of(images.begin(), images.end(),
+                     [](const Tensor& t) { return !t.defined() || is_aligned(elements<std::byte>(t)); });
+}
+
+}  // namespace packed
 
 // The place of a thread in it.
 struct ChannelLane {

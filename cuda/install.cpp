@@ -119,6 +119,9 @@ void install() {
   fill_slot(kernel::batch_norm_train, batch_norm_train);
   fill_slot(kernel::batch_norm_infer, batch_norm_infer);
   fill_slot(kernel::batch_norm_backward, batch_norm_backward);
+  fill_slot(kernel::batch_norm_pool_fits, batch_norm_pool_fits);
+  fill_slot(kernel::batch_norm_pool_train, batch_norm_pool_train);
+  fill_slot(kernel::batch_norm_pool_backward, batch_norm_pool_backward);
   fill_slot(kernel::row_norm_forward, row_norm_forward);
   fill_slot(kernel::row_norm_backward, row_norm_backward);
   fill_slot(kernel::response_norm_plan, response_norm_plan);

@@ -102,6 +102,15 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, c
                          const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
                          const kernel::BatchNormGradients& out);
 
+void batch_norm_pool_fits(const kernel::PoolProblem& problem, const Tensor& x, bool* fits);
+void batch_norm_pool_train(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& weight,
+                           const Tensor& bias, double momentum, double eps, const Tensor& running_mean,
+                           const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out,
+                           const Tensor& winners);
+void batch_norm_pool_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& winners,
+                              const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
+                              const Tensor& inv_std, const kernel::BatchNormGradients& out);
+
 void row_norm_forward(const kernel::RowNormProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                       double eps, const Tensor& mean, const Tensor& inv_std, const Tensor& out);
 void row_norm_backward(const kernel::RowNormProblem& problem, const Tensor& grad, const Tensor& x, const Tensor& weight,

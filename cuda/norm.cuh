@@ -5,6 +5,7 @@
 
 #include "core/kernels/norm.h"
 #include "core/math.h"
+#include "cuda/channels.cuh"
 #include "cuda/vector.cuh"
 
 namespace dnn::cuda {
@@ -58,12 +59,12 @@ struct StoreGradients {
   }
 };
 
-// The slots for images that `fit`.
+// The slots for images that `fit` (channels.cuh).
 namespace packed {
 
-// float32 or 16 bits, channels side by side in whole packs, at addresses that allow them; undefined tensors fit.
-bool fit(const Context& context, std::initializer_list<Tensor> images);
-
+// Mean and deviation alone, as batch_norm_train has them.
+void batch_statistics(const Tensor& x, double momentum, double eps, const Tensor& running_mean,
+                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std);
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double momentum, double eps, const Tensor& running_mean,
                       const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out);

@@ -12,36 +12,9 @@
 // first values' distance from the mean, in deviations: 1 for values in any order. A mean far greater than the deviation
 // costs nothing.
 #include "core/storage.h"
-#include "cuda/channels.cuh"
-#include "cuda/dispatch.h"
-#include "cuda/kernels.h"
-#include "cuda/norm.cuh"
+#include "cuda/norm_packed.cuh"
 
 namespace dnn::cuda {
-
-// What becomes of x: (x - mean) * scale + bias. The fused operation is spelled out, so that forward and backward pass
-// agree about the sign to the last bit.
-template <int width>
-struct PackTransform {
-  float mean[width], scale[width], bias[width];
-
-  __device__ PackTransform(const ChannelTransform<float>& transform, int64_t pack, int64_t packs) {
-    const ChannelValues<width> means(transform.mean, pack, packs), weights(transform.weight, pack, packs);
-    const ChannelValues<width> spread(transform.inv_std != nullptr ? transform.inv_std : transform.variance, pack,
-                                      packs);
-    unrolled<width>([&](int k) {
-      mean[k] = means[k];
-      const float deviation =
-          transform.inv_std != nullptr ? spread[k] : 1.0f / math::sqrt(spread[k] + static_cast<float>(transform.eps));
-      scale[k] = weights[k] * deviation;
-      bias[k] = 0;
-    });
-    if (transform.bias == nullptr) return;
-    const ChannelValues<width> biases(transform.bias, pack, packs);
-    unrolled<width>([&](int k) { bias[k] = biases[k]; });
-  }
-  __device__ float operator()(float x, int k) const { return ::fmaf(x - mean[k], scale[k], bias[k]); }
-};
 
 // ---- forward --------------------------------------------------------------------------------------------------------
 
@@ -151,28 +124,19 @@ struct GradientRows {
   }
 };
 
-// The sums of the gradient and of its product with x - mean.
 template <class T, Sign sign>
-struct GradientMoments {
+struct GradientMoments : GradientSums<T> {
   static constexpr int width = Pack<T>::width;
-  struct State {
-    float gradient[width], product[width];
-  };
+  using State = typename GradientSums<T>::State;
   const T* grad;
   const T* x;
-  const T* y;  // null unless the sign comes from it
-  ChannelTransform<float> constants;
+  const T* y;   // null unless the sign comes from it
   T* grad_add;  // null: not wanted
-  StoreGradients<float> gradients;
-  double count;
-  float* offsets;  // of the gradient of x: weight inv_std gradient + slope (x - mean) + offset; null: not wanted
-  float* slopes;
 
-  __device__ State neutral() const { return {}; }
   __device__ State fold(const ChannelGrid& grid, const ChannelLane& at) const {
     State state{};
     if (at.count == 0) return state;
-    const PackTransform<width> transform(constants, at.pack, grid.packs);
+    const PackTransform<width> transform(this->constants, at.pack, grid.packs);
     at.each<2>([&](auto batch, int64_t index) {
       constexpr int n = batch;
       const GradientRows<T, sign, n> rows(grad, x, y, transform, index, at.stride);
@@ -185,24 +149,6 @@ struct GradientMoments {
       if (grad_add != nullptr) rows.gradient.store(grad_add, index, at.stride);
     });
     return state;
-  }
-  __device__ State operator()(const State& a, const State& b) const {
-    State both;
-    unrolled<width>([&](int k) {
-      both.gradient[k] = a.gradient[k] + b.gradient[k], both.product[k] = a.product[k] + b.product[k];
-    });
-    return both;
-  }
-  __device__ void store(int64_t pack, const State& state) const {
-    unrolled<width>([&](int k) {
-      const int64_t c = pack * width + k;
-      const double inv_std = double{constants.inv_std[c]}, scale = double{constants.weight[c]} * inv_std;
-      const double product = double{state.product[k]} * inv_std;
-      gradients.store(c, double{state.gradient[k]}, product);
-      if (offsets == nullptr) return;
-      offsets[c] = static_cast<float>(-scale * double{state.gradient[k]} / count);
-      slopes[c] = static_cast<float>(-scale * inv_std * product / count);
-    });
   }
 };
 
@@ -244,20 +190,6 @@ namespace packed {
 
 namespace {
 
-template <class Visit>
-void visit_packed(DType type, Visit&& visit) {
-  visit_types<float, float16, bfloat16>(type, visit);
-}
-
-// Where fewer rows are left to a thread than that, its constants cost more than they are worth.
-constexpr int64_t rows_each = 4;
-
-template <class T>
-ChannelGrid grid_of(const Context& context, const Tensor& x) {
-  const Images images = images_of(x);
-  return channel_grid(context, images.n * images.pixels, images.channels / Pack<T>::width, rows_each);
-}
-
 template <class T>
 void apply(const Tensor& x, const ChannelTransform<float>& constants, const Tensor& add, Activation activation,
            const Tensor& out) {
@@ -269,24 +201,10 @@ void apply(const Tensor& x, const ChannelTransform<float>& constants, const Tens
 
 }  // namespace
 
-bool fit(const Context& context, std::initializer_list<Tensor> images) {
-  const Tensor& x = *images.begin();
-  if (x.dtype() == DType::float64 || x.numel() == 0) return false;
-  const Images shape = images_of(x);
-  const int64_t width = 16 / static_cast<int64_t>(size_of(x.dtype()));
-  if (shape.layout != detail::Layout::channels_last && (shape.layout != detail::Layout::plain || shape.pixels != 1))
-    return false;
-  if (shape.channels % width != 0) return false;
-  if (channel_grid(context, 1, shape.channels / width, 1).tiles > Context::ticket_count) return false;
-  return std::all_of(images.begin(), images.end(),
-                     [](const Tensor& t) { return !t.defined() || is_aligned(elements<std::byte>(t)); });
-}
-
-void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                      Activation activation, double momentum, double eps, const Tensor& running_mean,
-                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
-  visit_packed(x.dtype(), [&]<class T>(T) {
-    Context& context = Context::of(out);
+void batch_statistics(const Tensor& x, double momentum, double eps, const Tensor& running_mean,
+                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std) {
+  visit(x.dtype(), [&]<class T>(T) {
+    Context& context = Context::of(x);
     const ChannelGrid grid = grid_of<T>(context, x);
     const StoreStatistics<float> statistics{elements<float>(mean),
                                             elements<float>(inv_std),
@@ -296,17 +214,20 @@ void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
                                             momentum,
                                             eps};
     reduce_channels_last(context, grid, BatchMoments<T>{elements<T>(x), statistics});
-    apply<T>(
-        x,
-        {elements<float>(mean), elements<float>(inv_std), nullptr, elements<float>(weight), elements<float>(bias), eps},
-        add, activation, out);
   });
+}
+
+void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
+                      Activation activation, double momentum, double eps, const Tensor& running_mean,
+                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
+  batch_statistics(x, momentum, eps, running_mean, running_var, mean, inv_std);
+  visit(x.dtype(), [&]<class T>(T) { apply<T>(x, transform_of(mean, inv_std, weight, bias), add, activation, out); });
 }
 
 void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
                       const Tensor& out) {
-  visit_packed(x.dtype(), [&]<class T>(T) {
+  visit(x.dtype(), [&]<class T>(T) {
     apply<T>(x,
              {elements<float>(running_mean), nullptr, elements<float>(running_var), elements<float>(weight),
               elements<float>(bias), eps},
@@ -329,12 +250,10 @@ void backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Channe
   const T* const outputs = sign == Sign::output ? elements<T>(y) : nullptr;
   const bool sums = through_statistics || out.weight.defined() || out.bias.defined();
   if (sums) {
-    const StoreGradients<float> gradients{elements<float>(out.weight), elements<float>(out.bias), out.accumulate_weight,
-                                          out.accumulate_bias};
+    const GradientSums<T> parts{constants, store_gradients(out), static_cast<double>(grid.rows), offsets, slopes};
     reduce_channels_last(
         context, grid,
-        GradientMoments<T, sign>{elements<T>(grad), elements<T>(x), outputs, constants, elements<T>(out.add), gradients,
-                                 static_cast<double>(grid.rows), offsets, slopes});
+        GradientMoments<T, sign>{parts, elements<T>(grad), elements<T>(x), outputs, elements<T>(out.add)});
   }
   const bool forked = sums && out.add.defined();  // the gradient behind the activation is there
   if (!out.input.defined() && (forked || !out.add.defined())) return;
@@ -351,9 +270,8 @@ void backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Channe
 void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& bias,
                          const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
                          const kernel::BatchNormGradients& out) {
-  visit_packed(x.dtype(), [&]<class T>(T) {
-    const ChannelTransform<float> constants{elements<float>(mean),   elements<float>(inv_std), nullptr,
-                                            elements<float>(weight), elements<float>(bias),    0};
+  visit(x.dtype(), [&]<class T>(T) {
+    const ChannelTransform<float> constants = transform_of(mean, inv_std, weight, bias);
     if (activation == Activation::none)
       backward<T, Sign::none>(grad, x, y, constants, training, out);
     else if (bias.defined())

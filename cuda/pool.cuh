@@ -102,8 +102,43 @@ struct PackMaximum {
   }
 };
 
+// A view of images as packs.
+template <class T>
+struct PackImages {
+  Pack<T>* data;
+  int64_t height, width, packs;
+  __device__ int64_t index(int64_t n, int64_t h, int64_t w, int64_t pack) const {
+    return ((n * height + h) * width + w) * packs + pack;
+  }
+};
+
+// Adds the gradients of the windows that the pixel at `place` has won to those of a pack of channels.
+template <class T>
+__device__ inline void add_pooled_gradients(const PoolWindows& windows, const PackImages<T>& grad_output,
+                                            const PackWinners<T>* winners, const PoolWindows::Place& place,
+                                            int64_t pack, float (&sum)[Pack<T>::width]) {
+  const auto rows = windows.rows_containing(place.y), columns = windows.columns_containing(place.x);
+  for (int64_t y = rows.begin; y < rows.end; ++y) {
+    for (int64_t x = columns.begin; x < columns.end; ++x) {
+      const int64_t output = grad_output.index(place.n, y, x, pack);
+      const auto mine = static_cast<int>((place.y - windows.top(y)) * windows.kernel_w + place.x - windows.left(x));
+      const PackWinners<T> winner = winners[output];
+      const Pack<T> gradient = grad_output.data[output];
+      unrolled<Pack<T>::width>([&](int k) {
+        if (winner.values[k] == mine) sum[k] += static_cast<float>(gradient.values[k]);
+      });
+    }
+  }
+}
+
 // The slots for images that `fit`.
 namespace packed {
+
+template <class T>
+PackImages<T> images(const Tensor& t) {
+  const Shape& shape = t.shape();
+  return {reinterpret_cast<Pack<T>*>(elements<T>(t)), shape[2], shape[3], shape[1] / Pack<T>::width};
+}
 
 bool fit(const kernel::PoolProblem& problem, std::initializer_list<Tensor> images, const Tensor& winners);
 

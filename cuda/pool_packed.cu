@@ -7,16 +7,6 @@
 
 namespace dnn::cuda {
 
-// A view of images as packs.
-template <class T>
-struct PackImages {
-  Pack<T>* data;
-  int64_t height, width, packs;
-  __device__ int64_t index(int64_t n, int64_t h, int64_t w, int64_t pack) const {
-    return ((n * height + h) * width + w) * packs + pack;
-  }
-};
-
 template <class T>
 __global__ void max_pool_forward_packed_kernel(ChannelGrid grid, PoolWindows windows, PackImages<T> x,
                                                PackImages<T> out, PackWinners<T>* winners) {
@@ -47,23 +37,12 @@ __global__ void max_pool_backward_packed_kernel(ChannelGrid grid, PoolWindows wi
   const ChannelLane at(grid);
   for (int64_t i = 0; i < at.count; ++i) {
     const auto [n, h, w] = PoolWindows::place(at.row + i * at.step, grad_input.height, grad_input.width);
-    const auto rows = windows.rows_containing(h), columns = windows.columns_containing(w);
     const int64_t index = at.first + i * at.stride;
     Pack<T> result{};
     if (accumulate) result = grad_input.data[index];
     float sum[width];
     unrolled<width>([&](int k) { sum[k] = static_cast<float>(result.values[k]); });
-    for (int64_t y = rows.begin; y < rows.end; ++y) {
-      for (int64_t x = columns.begin; x < columns.end; ++x) {
-        const int64_t output = grad_output.index(n, y, x, at.pack);
-        const auto mine = static_cast<int>((h - windows.top(y)) * windows.kernel_w + w - windows.left(x));
-        const PackWinners<T> winner = winners[output];
-        const Pack<T> gradient = grad_output.data[output];
-        unrolled<width>([&](int k) {
-          if (winner.values[k] == mine) sum[k] += static_cast<float>(gradient.values[k]);
-        });
-      }
-    }
+    add_pooled_gradients(windows, grad_output, winners, {n, h, w}, at.pack, sum);
     unrolled<width>([&](int k) { result.values[k] = static_cast<T>(sum[k]); });
     grad_input.data[index] = result;
   }
@@ -119,12 +98,6 @@ __global__ void avg_pool_backward_packed_kernel(ChannelGrid grid, PoolWindows wi
 namespace packed {
 
 namespace {
-
-template <class T>
-PackImages<T> images(const Tensor& t) {
-  const Shape& shape = t.shape();
-  return {reinterpret_cast<Pack<T>*>(elements<T>(t)), shape[2], shape[3], shape[1] / Pack<T>::width};
-}
 
 // A thread waits for one pack after the other, so that many are wanted.
 ChannelGrid grid_of(const Context& context, const Tensor& t) {

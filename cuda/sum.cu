@@ -2,6 +2,7 @@
 //
 // 16-bit types are summed in float, float32 in float64 (which costs nothing beside the reading), integers in 64 bits
 // that wrap around. A thread sums what it reads one after another; the threads' sums are combined pairwise.
+#include "cuda/channels.cuh"
 #include "cuda/convert.cuh"
 #include "cuda/dispatch.h"
 #include "cuda/kernels.h"
@@ -41,6 +42,41 @@ struct SumOp {
   }
 };
 
+// The sums over the rows of images whose channels lie side by side in packs.
+template <class T>
+struct ChannelTotals {
+  static constexpr int width = Pack<T>::width;
+  struct State {
+    Total<T> sum[width];
+  };
+  const T* x;
+  T* out;
+  bool accumulate;
+
+  __device__ State neutral() const { return {}; }
+  __device__ State fold(const ChannelGrid&, const ChannelLane& at) const {
+    State state{};
+    at.each<4>([&](auto batch, int64_t index) {
+      constexpr int n = batch;
+      const PackRows<T, n> values(x, index, at.stride);
+      unrolled<n>(
+          [&](int i) { unrolled<width>([&](int k) { state.sum[k] += static_cast<Total<T>>(values.at(i, k)); }); });
+    });
+    return state;
+  }
+  __device__ State operator()(const State& a, const State& b) const {
+    State both;
+    unrolled<width>([&](int k) { both.sum[k] = a.sum[k] + b.sum[k]; });
+    return both;
+  }
+  __device__ void store(int64_t pack, const State& state) const {
+    unrolled<width>([&](int k) {
+      const int64_t c = pack * width + k;
+      out[c] = static_cast<T>(accumulate ? static_cast<Total<T>>(out[c]) + state.sum[k] : state.sum[k]);
+    });
+  }
+};
+
 void reduce_sum(const Tensor& x, const kernel::ReduceShape& shape, double scale, const Tensor& out, bool accumulate) {
   visit_all(x.dtype(), [&]<class T>(T) {
     using Out = std::conditional_t<is_floating(dtype_of<T>), T, int64_t>;
@@ -49,6 +85,14 @@ void reduce_sum(const Tensor& x, const kernel::ReduceShape& shape, double scale,
 }
 
 void channel_sum(const Tensor& x, const Tensor& out, bool accumulate) {
+  if (packed::fit(Context::of(out), {x})) {
+    return visit_types<float, float16, bfloat16>(x.dtype(), [&]<class T>(T) {
+      Context& context = Context::of(out);
+      const Images images = images_of(x);
+      const ChannelGrid grid = channel_grid(context, images.n * images.pixels, images.channels / Pack<T>::width, 4);
+      reduce_channels_last(context, grid, ChannelTotals<T>{elements<T>(x), elements<T>(out), accumulate});
+    });
+  }
   visit_floating(x.dtype(), [&]<class T>(T) {
     Context& context = Context::of(out);
     const Images images = images_of(x);

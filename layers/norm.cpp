@@ -32,14 +32,17 @@ BatchNorm::BatchNorm(const char* name, int64_t channels, const BatchNormLayerOpt
 }
 
 Tensor BatchNorm::normalize(Tensor x, const Epilogue& epilogue) {
-  Tensor y = batch_norm(std::move(x), weight, bias, running_mean, running_var,
-                        {.training = training(),
-                         .momentum = options_.momentum,
-                         .eps = options_.eps,
-                         .activation = epilogue.activation(),
-                         .add = epilogue.add});
+  Tensor y = batch_norm(std::move(x), weight, bias, running_mean, running_var, operation(epilogue));
   if (training()) num_batches_tracked.add_(1);
   return y;
+}
+
+BatchNormOptions BatchNorm::operation(const Epilogue& epilogue) const {
+  return {.training = training(),
+          .momentum = options_.momentum,
+          .eps = options_.eps,
+          .activation = epilogue.activation(),
+          .add = epilogue.add};
 }
 
 DType BatchNorm::storage_dtype(DType requested) const { return wide(requested); }
@@ -56,6 +59,16 @@ Tensor BatchNorm2d::forward_fused(Tensor x, const Epilogue& epilogue) {
     throw ShapeError(fmt::format("BatchNorm2d: input has {} dimensions, expected 4, [n, c, h, w] (input {})", x.rank(),
                                  x.shape().str()));
   return normalize(std::move(x), epilogue);
+}
+
+Tensor BatchNorm2d::relu_max_pool(Tensor x, const Pool2dOptions& pool) {
+  const Epilogue relu{.relu = true};
+  if (has_forward_hooks() || !training()) return max_pool2d((*this)(std::move(x), relu), pool);
+  return run(x, [&] {
+    Tensor y = batch_norm_max_pool2d(x, weight, bias, running_mean, running_var, operation(relu), pool);
+    num_batches_tracked.add_(1);
+    return y;
+  });
 }
 
 Tensor BatchNorm1d::forward_fused(Tensor x, const Epilogue& epilogue) {

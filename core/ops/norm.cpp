@@ -4,6 +4,7 @@
 #include "core/check.h"
 #include "core/kernels/norm.h"
 #include "core/node.h"
+#include "core/ops/batch_norm.h"
 #include "core/ops/fusion.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
@@ -31,8 +32,10 @@ void check_channels(const Tensor& t, const char* name, const Tensor& x, DType ty
     throw ArgumentError(fmt::format("batch_norm: {} has gaps between its elements, expected it contiguous", name));
 }
 
-void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean, const Tensor& var,
-           const BatchNormOptions& o) {
+}  // namespace
+
+void detail::check_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
+                              const Tensor& var, const BatchNormOptions& o) {
   detail::check_same_device("batch_norm", {{"input", &x},
                                            {"weight", &weight},
                                            {"bias", &bias},
@@ -62,6 +65,8 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tens
                                  per_channel, x.shape()));
 }
 
+namespace {
+
 // Whether nobody would notice that the input is overwritten.
 bool is_forgotten(const Tensor& input) {
   return input.device().is_cpu() && detail::Access::pointer(input).use_count() == 1 &&
@@ -70,7 +75,7 @@ bool is_forgotten(const Tensor& input) {
 
 Tensor normalize(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                  const Tensor& running_var, const BatchNormOptions& options, bool overwrites) {
-  check(input, weight, bias, running_mean, running_var, options);
+  detail::check_batch_norm(input, weight, bias, running_mean, running_var, options);
   if (options.activation == Activation::gelu_tanh) {  // the kernels know relu alone
     BatchNormOptions plain = options;
     plain.activation = Activation::none;

@@ -65,7 +65,7 @@ ResNet::ResNet(ResNetBlock block, const std::array<int64_t, 4>& blocks, const Re
 }
 
 Tensor ResNet::forward(Tensor x) {
-  x = max_pool2d(bn1(conv1(x), {.relu = true}), {.kernel = 3, .stride = 2, .padding = 1});
+  x = bn1.relu_max_pool(conv1(x), {.kernel = 3, .stride = 2, .padding = 1});
   x = layer4(layer3(layer2(layer1(std::move(x)))));
   return fc(adaptive_avg_pool2d(x, 1).flatten());
 }

@@ -28,6 +28,16 @@ Make batch(const BatchNormCase& c) {
   };
 }
 
+// With ReLU and pooling behind it, as at the stem of a ResNet.
+Operation stem(const Place& p) {
+  Tensors inputs = natives(64, 112)(p);
+  inputs.insert(inputs.end(), {p.random({64}), p.random({64})});
+  return {inputs, [](T t) {
+            return batch_norm_max_pool2d(t[0], t[1], t[2], {}, {}, {.activation = Activation::relu},
+                                         {.kernel = 3, .stride = 2, .padding = 1});
+          }};
+}
+
 // A normalisation with a weight and a bias of that size.
 Make affine(const Inputs& inputs, int64_t size, const Call& call) {
   return [=](const Place& p) {
@@ -51,6 +61,7 @@ Family norms() {
           {"batch_relu_native", batch({.native = true, .relu = true})},
           {"batch_add_relu_native", batch({.native = true, .relu = true, .add = true})},
           {"batch_relu_native_512x7x7", batch({.native = true, .relu = true, .channels = 512, .side = 7})},
+          {"batch_relu_pool_native", stem},
           {"batch_infer", batch({.training = false})},
           {"batch_infer_native", batch({.native = true, .training = false})},
           {"layer_768", affine(matrices(768), 768, [](T t) { return layer_norm(t[0], {768}, t[1], t[2]); })},

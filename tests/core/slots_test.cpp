@@ -24,7 +24,10 @@ const std::set<std::string> optional{"conv2d_fused",
                                      "linear_backward_weight",
                                      "linear_relu",
                                      "linear_backward_relu",
-                                     "response_norm_plan"};
+                                     "response_norm_plan",
+                                     "batch_norm_pool_fits",
+                                     "batch_norm_pool_train",
+                                     "batch_norm_pool_backward"};
 
 std::set<std::string> empty_slots(Device device) {
   detail::ensure_installed();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dnn/ops/conv.h"
+#include "dnn/ops/norm.h"
 #include "dnn/tensor.h"
 
 namespace dnn {
@@ -25,6 +26,11 @@ Tensor conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor
 /// Whether the device of the input has kernels for `conv2d_max_pool2d` of these.
 bool fuses_conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& conv,
                              const Pool2dOptions& pool);
+/// `max_pool2d(batch_norm(input, weight, bias, running_mean, running_var, norm), pool)`, which a GPU computes at once in
+/// training with ReLU alone, where the channels lie side by side: what is between the two is then never written. Throws
+/// like the two, ShapeError unless the input is [n, c, h, w].
+Tensor batch_norm_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                             const Tensor& running_var, const BatchNormOptions& norm, const Pool2dOptions& pool);
 /// Mean of each window, the border being zeros: shapes as `max_pool2d`. Throws ShapeError, ArgumentError.
 Tensor avg_pool2d(const Tensor& input, const Pool2dOptions& options = {});
 

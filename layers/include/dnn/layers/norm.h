@@ -5,6 +5,7 @@
 
 #include "dnn/layer.h"
 #include "dnn/ops/norm.h"
+#include "dnn/ops/pool.h"
 
 namespace dnn {
 
@@ -34,6 +35,7 @@ class BatchNorm : public FusableLayer {
   /// Throws ArgumentError unless there is a channel, eps is positive and the momentum is in [0, 1].
   BatchNorm(const char* name, int64_t channels, const BatchNormLayerOptions& options);
   Tensor normalize(Tensor x, const Epilogue& epilogue);
+  BatchNormOptions operation(const Epilogue& epilogue) const;
 
  private:
   BatchNormLayerOptions options_;
@@ -48,6 +50,8 @@ class BatchNorm2d : public BatchNorm {
   explicit BatchNorm2d(int64_t channels, const BatchNormLayerOptions& options = {})
       : BatchNorm("BatchNorm2d", channels, options) {}
   Tensor forward_fused(Tensor x, const Epilogue& epilogue) override;
+  /// max_pool2d(relu(layer(x)), pool), in one where nobody looks at what is in between (no hook) and the device can.
+  Tensor relu_max_pool(Tensor x, const Pool2dOptions& pool);
 };
 
 /// Batch normalisation of features [n, channels] or sequences [n, channels, length].
