@@ -140,6 +140,9 @@ void install() {
   fill_slot(kernel::adam_update, adam_update);
   fill_slot(kernel::rmsprop_update, rmsprop_update);
   fill_slot(kernel::adagrad_update, adagrad_update);
+  fill_slot(kernel::measure_gradients, measure_gradients);
+  fill_slot(kernel::scale_gradients, scale_gradients);
+  fill_slot(kernel::update_loss_scale, update_loss_scale);
 }
 
 }  // namespace dnn::cuda

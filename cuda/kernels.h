@@ -133,13 +133,20 @@ void interpolate_backward(const kernel::InterpolateProblem& problem, const Tenso
                           const Tensor& grad_input, bool accumulate);
 
 void sgd_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                const std::vector<Tensor>& velocities, const SgdUpdate& options);
+                const std::vector<Tensor>& velocities, const SgdUpdate& options, const kernel::UpdateExtras& extras);
 void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                 const std::vector<Tensor>& means, const std::vector<Tensor>& squares, const AdamUpdate& options);
+                 const std::vector<Tensor>& means, const std::vector<Tensor>& squares, const AdamUpdate& options,
+                 const kernel::UpdateExtras& extras);
 void rmsprop_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                     const std::vector<Tensor>& squares, const std::vector<Tensor>& means,
-                    const std::vector<Tensor>& velocities, const RmspropUpdate& options);
+                    const std::vector<Tensor>& velocities, const RmspropUpdate& options,
+                    const kernel::UpdateExtras& extras);
 void adagrad_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                    const std::vector<Tensor>& sums, const AdagradUpdate& options);
+                    const std::vector<Tensor>& sums, const AdagradUpdate& options, const kernel::UpdateExtras& extras);
+void measure_gradients(const std::vector<Tensor>& gradients, const MeasureOptions& options,
+                       const GradientMeasures& out);
+void scale_gradients(const std::vector<Tensor>& gradients, const Tensor& factor);
+void update_loss_scale(const Tensor& scale, const Tensor& streak, const Tensor& non_finite,
+                       const LossScaleUpdate& options);
 
 }  // namespace dnn::cuda

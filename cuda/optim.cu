@@ -1,63 +1,66 @@
-// The optimizers: one launch over all parameters.
+// The optimizers: one launch over all parameters (chunks.cuh). The formulas are PyTorch's.
 //
-// The parameters are cut into chunks of 4096 elements. A table in device memory says for each chunk which tensor it
-// belongs to and where it begins, and for each tensor where its parameter, gradient and states lie; blocks take chunks
-// in turn. Parameters, gradients and states keep their addresses, so the table is uploaded once. The formulas are
-// PyTorch's.
+// A parameter of float32 may have a gradient of 16 bits, which is read as it is, and a shadow of 16 bits, which is
+// written in the same pass: SGD with momentum then moves 20 bytes per parameter. What multiplies the gradients, whether
+// there is an update at all, and how many were skipped before, may stand in device memory.
 #include <cmath>
-#include <cstring>
 
 #include "core/math.h"
-#include "cuda/dispatch.h"
+#include "cuda/chunks.cuh"
 #include "cuda/kernels.h"
-#include "cuda/vector.cuh"
 
 namespace dnn::cuda {
 
-inline constexpr int64_t chunk_elements = 4096;
-
-struct OptimizerEntry {
-  void* parameter = nullptr;
-  const void* gradient = nullptr;
-  void* states[3] = {};  // null when the rule has none
-  int64_t n = 0;
-  int64_t type = 0;  // DType
-};
-
-struct OptimizerChunk {
-  int64_t entry;
-  int64_t begin;  // a multiple of every pack's width
-};
-
-struct ChunkTable {
-  const OptimizerEntry* entries;
-  const OptimizerChunk* chunks;
-  int64_t count;
-};
+// A rule holds the constants of one step of its options, and updates one element: from parameter, gradient and states
+// to the new parameter and, in place, the new states.
 
 // v = momentum v + (1 - dampening) (g + decay p);  p -= lr v, or lr (g + momentum v) for Nesterov.
 struct SgdRule {
+  using Options = SgdUpdate;
+  static constexpr int states = 1;
   double lr, momentum, fresh, decay;
   bool first_step, nesterov;
 
+  __host__ __device__ SgdRule(const SgdUpdate& o, int64_t step)
+      : lr(o.lr),
+        momentum(o.momentum),
+        fresh(1 - o.dampening),
+        decay(o.weight_decay),
+        first_step(step == 1),
+        nesterov(o.nesterov) {}
+
   template <class C>
-  __device__ C operator()(C p, C g, C& velocity, C&, C&) const {
+  __device__ C operator()(C p, C g, C* velocity) const {
     g += static_cast<C>(decay) * p;
     if (momentum == 0) return p - static_cast<C>(lr) * g;
-    velocity = first_step ? g : static_cast<C>(momentum) * velocity + static_cast<C>(fresh) * g;
-    return p - static_cast<C>(lr) * (nesterov ? g + static_cast<C>(momentum) * velocity : velocity);
+    C& v = *velocity;
+    v = first_step ? g : static_cast<C>(momentum) * v + static_cast<C>(fresh) * g;
+    return p - static_cast<C>(lr) * (nesterov ? g + static_cast<C>(momentum) * v : v);
   }
 };
 
 struct AdamRule {
+  using Options = AdamUpdate;
+  static constexpr int states = 2;
   double rate;             // the learning rate over the bias correction of the mean
   double root_correction;  // of the root of the mean square
   double shrink;           // of the weight itself
   double decay;            // multiple of the weight in the gradient
   double fresh1, beta2, fresh2, eps;
 
+  __host__ __device__ AdamRule(const AdamUpdate& o, int64_t step)
+      : rate(o.lr / (1 - ::pow(o.beta1, static_cast<double>(step)))),
+        root_correction(math::sqrt(1 - ::pow(o.beta2, static_cast<double>(step)))),
+        shrink(o.decoupled_decay ? 1 - o.lr * o.weight_decay : 1),
+        decay(o.decoupled_decay ? 0 : o.weight_decay),
+        fresh1(1 - o.beta1),
+        beta2(o.beta2),
+        fresh2(1 - o.beta2),
+        eps(o.eps) {}
+
   template <class C>
-  __device__ C operator()(C p, C g, C& mean, C& square, C&) const {
+  __device__ C operator()(C p, C g, C* state) const {
+    C &mean = state[0], &square = state[1];
     g += static_cast<C>(decay) * p;
     mean += static_cast<C>(fresh1) * (g - mean);
     square = static_cast<C>(beta2) * square + static_cast<C>(fresh2) * g * g;
@@ -67,11 +70,23 @@ struct AdamRule {
 };
 
 struct RmspropRule {
+  using Options = RmspropUpdate;
+  static constexpr int states = 3;
   double lr, alpha, fresh, eps, decay, momentum;
   bool centered;
 
+  __host__ __device__ RmspropRule(const RmspropUpdate& o, int64_t)
+      : lr(o.lr),
+        alpha(o.alpha),
+        fresh(1 - o.alpha),
+        eps(o.eps),
+        decay(o.weight_decay),
+        momentum(o.momentum),
+        centered(o.centered) {}
+
   template <class C>
-  __device__ C operator()(C p, C g, C& square, C& mean, C& velocity) const {
+  __device__ C operator()(C p, C g, C* state) const {
+    C &square = state[0], &mean = state[1], &velocity = state[2];
     g += static_cast<C>(decay) * p;
     square = static_cast<C>(alpha) * square + static_cast<C>(fresh) * g * g;
     C variance = square;
@@ -85,142 +100,174 @@ struct RmspropRule {
 };
 
 struct AdagradRule {
+  using Options = AdagradUpdate;
+  static constexpr int states = 1;
   double lr, eps, decay, initial_sum;
 
+  __host__ __device__ AdagradRule(const AdagradUpdate& o, int64_t step)
+      : lr(o.lr / (1 + static_cast<double>(step - 1) * o.lr_decay)),
+        eps(o.eps),
+        decay(o.weight_decay),
+        initial_sum(step == 1 ? o.initial_sum : 0) {}
+
   template <class C>
-  __device__ C operator()(C p, C g, C& sum, C&, C&) const {
+  __device__ C operator()(C p, C g, C* sum) const {
     g += static_cast<C>(decay) * p;
-    sum += static_cast<C>(initial_sum) + g * g;
-    return p - static_cast<C>(lr) * g / (math::sqrt(sum) + static_cast<C>(eps));
+    *sum += static_cast<C>(initial_sum) + g * g;
+    return p - static_cast<C>(lr) * g / (math::sqrt(*sum) + static_cast<C>(eps));
   }
+};
+
+// UpdateControl in device memory; null for what is not there.
+struct ControlNumbers {
+  DeviceNumber factor;
+  const float* skip;
+  float* skipped;
 };
 
 namespace {
 
-template <class T, class Rule>
-__device__ void update_chunk(const Rule& rule, const OptimizerEntry& entry, int64_t begin) {
-  using C = Compute<T>;
-  T* parameter = static_cast<T*>(entry.parameter) + begin;
-  const T* gradient = static_cast<const T*>(entry.gradient) + begin;
-  T* states[3];
-  for (int s = 0; s < 3; ++s)
-    states[s] = entry.states[s] == nullptr ? nullptr : static_cast<T*>(entry.states[s]) + begin;
-  const int64_t n = entry.n - begin < chunk_elements ? entry.n - begin : chunk_elements;
-  for (int64_t i = threadIdx.x; i < pack_count<T>(n); i += blockDim.x) {
-    Pack<T> p = load_vec(parameter, i, n);
-    const Pack<T> g = load_vec(gradient, i, n);
-    Pack<T> s[3] = {};
-    for (int j = 0; j < 3; ++j) {
-      if (states[j] != nullptr) s[j] = load_vec<T>(states[j], i, n);
+__device__ bool is(int64_t type, DType dtype) { return static_cast<DType>(type) == dtype; }
+
+template <int width, class C>
+__device__ void store_shadow(const ListEntry& entry, int64_t begin, int64_t item, int64_t n, const C (&values)[width]) {
+  if (is(entry.shadow_type, DType::float16))
+    store_item(static_cast<float16*>(entry.shadow) + begin, item, n, values);
+  else
+    store_item(static_cast<bfloat16*>(entry.shadow) + begin, item, n, values);
+}
+
+template <int width, class P, class G, class Rule>
+__device__ void update_chunk(const Rule& rule, double gradient_factor, const ListEntry& entry, int64_t begin,
+                             int64_t n) {
+  using C = Compute<P>;
+  P* parameter = static_cast<P*>(entry.parameter) + begin;
+  const G* gradient = static_cast<const G*>(entry.gradient) + begin;
+  P* states[Rule::states];
+  for (int s = 0; s < Rule::states; ++s)
+    states[s] = entry.states[s] == nullptr ? nullptr : static_cast<P*>(entry.states[s]) + begin;
+  const C factor = static_cast<C>(gradient_factor);
+  for (int64_t i = threadIdx.x; i * width < n; i += blockDim.x) {
+    C p[width], g[width], s[Rule::states][width] = {};
+    load_item(parameter, i, n, p);
+    load_item(gradient, i, n, g);
+    for (int j = 0; j < Rule::states; ++j) {
+      if (states[j] != nullptr) load_item(states[j], i, n, s[j]);
     }
-    for (int k = 0; k < Pack<T>::width; ++k) {
-      C state[3];
-      for (int j = 0; j < 3; ++j) state[j] = static_cast<C>(s[j].values[k]);
-      p.values[k] =
-          static_cast<T>(rule(static_cast<C>(p.values[k]), static_cast<C>(g.values[k]), state[0], state[1], state[2]));
-      for (int j = 0; j < 3; ++j) s[j].values[k] = static_cast<T>(state[j]);
+    for (int k = 0; k < width; ++k) {
+      C state[Rule::states];
+      for (int j = 0; j < Rule::states; ++j) state[j] = s[j][k];
+      p[k] = rule(p[k], factor * g[k], state);
+      for (int j = 0; j < Rule::states; ++j) s[j][k] = state[j];
     }
-    store_vec(parameter, i, n, p);
-    for (int j = 0; j < 3; ++j) {
-      if (states[j] != nullptr) store_vec(states[j], i, n, s[j]);
+    store_item(parameter, i, n, p);
+    for (int j = 0; j < Rule::states; ++j) {
+      if (states[j] != nullptr) store_item(states[j], i, n, s[j]);
     }
+    if constexpr (width == 8) {
+      if (entry.shadow != nullptr) store_shadow(entry, begin, i, n, p);
+    }
+  }
+}
+
+template <class Rule>
+__device__ void update_chunk(const Rule& rule, double factor, const ListEntry& entry, int64_t begin, int64_t n) {
+  switch (static_cast<DType>(entry.type)) {
+    case DType::float32:
+      if (is(entry.gradient_type, DType::float16))
+        update_chunk<8, float, float16>(rule, factor, entry, begin, n);
+      else if (is(entry.gradient_type, DType::bfloat16))
+        update_chunk<8, float, bfloat16>(rule, factor, entry, begin, n);
+      else if (entry.shadow != nullptr)
+        update_chunk<8, float, float>(rule, factor, entry, begin, n);
+      else
+        update_chunk<4, float, float>(rule, factor, entry, begin, n);
+      break;
+    case DType::float16: update_chunk<8, float16, float16>(rule, factor, entry, begin, n); break;
+    case DType::bfloat16: update_chunk<8, bfloat16, bfloat16>(rule, factor, entry, begin, n); break;
+    default: update_chunk<2, double, double>(rule, factor, entry, begin, n); break;
   }
 }
 
 }  // namespace
 
 template <class Rule>
-__global__ void optimizer_kernel(Rule rule, ChunkTable table) {
-  for (int64_t c = blockIdx.x; c < table.count; c += gridDim.x) {
-    const OptimizerChunk chunk = table.chunks[c];
-    const OptimizerEntry entry = table.entries[chunk.entry];
-    switch (static_cast<DType>(entry.type)) {
-      case DType::float32: update_chunk<float>(rule, entry, chunk.begin); break;
-      case DType::float16: update_chunk<float16>(rule, entry, chunk.begin); break;
-      case DType::bfloat16: update_chunk<bfloat16>(rule, entry, chunk.begin); break;
-      default: update_chunk<double>(rule, entry, chunk.begin); break;
-    }
+__global__ void optimizer_kernel(typename Rule::Options options, int64_t step, Rule rule, ControlNumbers control,
+                                 ChunkTable table) {
+  if (control.skip != nullptr && *control.skip != 0) {
+    if (control.skipped != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *control.skipped += 1;
+    return;
   }
+  if (control.skipped != nullptr) {  // the constants of another step
+    double* shared = block_shared<double, (sizeof(Rule) + 7) / 8>();
+    if (threadIdx.x == 0)
+      *reinterpret_cast<Rule*>(shared) = Rule(options, step - static_cast<int64_t>(*control.skipped));
+    __syncthreads();
+    rule = *reinterpret_cast<const Rule*>(shared);
+  }
+  const double factor = control.factor.value();
+  for_each_chunk(
+      table, [&](const ListEntry& entry, int64_t begin, int64_t n) { update_chunk(rule, factor, entry, begin, n); });
 }
 
 namespace {
 
 // A list of states is null when the rule has no such state.
 template <class Rule>
-void update(const Rule& rule, const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+void update(const typename Rule::Options& options, int64_t step, const kernel::UpdateExtras& extras,
+            const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
             const std::vector<Tensor>* first = nullptr, const std::vector<Tensor>* second = nullptr,
             const std::vector<Tensor>* third = nullptr) {
-  std::vector<OptimizerEntry> entries;
-  std::vector<OptimizerChunk> chunks;
+  ChunkList list;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    const auto state = [i](const std::vector<Tensor>* list) {
-      return list == nullptr ? nullptr : detail::raw((*list)[i]);
+    const auto state = [i](const std::vector<Tensor>* states) {
+      return states == nullptr ? nullptr : detail::raw((*states)[i]);
     };
-    const int64_t n = parameters[i].numel();
-    for (int64_t begin = 0; begin < n; begin += chunk_elements)
-      chunks.push_back({static_cast<int64_t>(entries.size()), begin});
-    entries.push_back({detail::raw(parameters[i]),
-                       detail::raw(gradients[i]),
-                       {state(first), state(second), state(third)},
-                       n,
-                       static_cast<int64_t>(parameters[i].dtype())});
+    ListEntry entry{.parameter = detail::raw(parameters[i]),
+                    .gradient = detail::raw(gradients[i]),
+                    .states = {state(first), state(second), state(third)},
+                    .n = parameters[i].numel(),
+                    .type = static_cast<int64_t>(parameters[i].dtype()),
+                    .gradient_type = static_cast<int64_t>(gradients[i].dtype())};
+    if (!extras.shadows.empty() && extras.shadows[i].defined()) {
+      entry.shadow = detail::raw(extras.shadows[i]);
+      entry.shadow_type = static_cast<int64_t>(extras.shadows[i].dtype());
+    }
+    list.add(entry);
   }
-  if (chunks.empty()) return;
-
-  const size_t entry_bytes = entries.size() * sizeof(OptimizerEntry),
-               chunk_bytes = chunks.size() * sizeof(OptimizerChunk);
-  std::vector<std::byte> bytes(entry_bytes + chunk_bytes);
-  std::memcpy(bytes.data(), entries.data(), entry_bytes);
-  std::memcpy(bytes.data() + entry_bytes, chunks.data(), chunk_bytes);
+  if (list.empty()) return;
   Context& context = Context::of(parameters.front());
-  const auto* data = static_cast<const std::byte*>(context.table(bytes));
-  const ChunkTable table{reinterpret_cast<const OptimizerEntry*>(data),
-                         reinterpret_cast<const OptimizerChunk*>(data + entry_bytes),
-                         static_cast<int64_t>(chunks.size())};
-  launch(optimizer_kernel<Rule>, context.grid(table.count * 256), context, rule, table);
+  const UpdateControl& control = extras.control;
+  const ControlNumbers numbers{DeviceNumber(control.factor), elements<float>(control.skip),
+                               elements<float>(control.skipped)};
+  launch(optimizer_kernel<Rule>, context.grid(list.chunks() * 256), context, options, step, Rule(options, step),
+         numbers, list.on(context));
 }
 
 }  // namespace
 
 void sgd_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                const std::vector<Tensor>& velocities, const SgdUpdate& options) {
-  const SgdRule rule{options.lr,           options.momentum,   1 - options.dampening,
-                     options.weight_decay, options.first_step, options.nesterov};
-  update(rule, parameters, gradients, options.momentum == 0 ? nullptr : &velocities);
+                const std::vector<Tensor>& velocities, const SgdUpdate& options, const kernel::UpdateExtras& extras) {
+  update<SgdRule>(options, options.step, extras, parameters, gradients, options.momentum == 0 ? nullptr : &velocities);
 }
 
 void adam_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                 const std::vector<Tensor>& means, const std::vector<Tensor>& squares, const AdamUpdate& options) {
-  const auto step = static_cast<double>(options.step);
-  const AdamRule rule{.rate = options.lr / (1 - std::pow(options.beta1, step)),
-                      .root_correction = std::sqrt(1 - std::pow(options.beta2, step)),
-                      .shrink = options.decoupled_decay ? 1 - options.lr * options.weight_decay : 1,
-                      .decay = options.decoupled_decay ? 0 : options.weight_decay,
-                      .fresh1 = 1 - options.beta1,
-                      .beta2 = options.beta2,
-                      .fresh2 = 1 - options.beta2,
-                      .eps = options.eps};
-  update(rule, parameters, gradients, &means, &squares);
+                 const std::vector<Tensor>& means, const std::vector<Tensor>& squares, const AdamUpdate& options,
+                 const kernel::UpdateExtras& extras) {
+  update<AdamRule>(options, options.step, extras, parameters, gradients, &means, &squares);
 }
 
 void rmsprop_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                     const std::vector<Tensor>& squares, const std::vector<Tensor>& means,
-                    const std::vector<Tensor>& velocities, const RmspropUpdate& options) {
-  const RmspropRule rule{.lr = options.lr,
-                         .alpha = options.alpha,
-                         .fresh = 1 - options.alpha,
-                         .eps = options.eps,
-                         .decay = options.weight_decay,
-                         .momentum = options.momentum,
-                         .centered = options.centered};
-  update(rule, parameters, gradients, &squares, options.centered ? &means : nullptr,
-         options.momentum == 0 ? nullptr : &velocities);
+                    const std::vector<Tensor>& velocities, const RmspropUpdate& options,
+                    const kernel::UpdateExtras& extras) {
+  update<RmspropRule>(options, 1, extras, parameters, gradients, &squares, options.centered ? &means : nullptr,
+                      options.momentum == 0 ? nullptr : &velocities);
 }
 
 void adagrad_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                    const std::vector<Tensor>& sums, const AdagradUpdate& options) {
-  const AdagradRule rule{options.lr, options.eps, options.weight_decay, options.initial_sum};
-  update(rule, parameters, gradients, &sums);
+                    const std::vector<Tensor>& sums, const AdagradUpdate& options, const kernel::UpdateExtras& extras) {
+  update<AdagradRule>(options, options.step, extras, parameters, gradients, &sums);
 }
 
 }  // namespace dnn::cuda

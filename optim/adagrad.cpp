@@ -22,10 +22,13 @@ Adagrad::Adagrad(const std::vector<ParameterGroup<AdagradOptions>>& groups)
 void Adagrad::update(const UpdateList& list) {
   const AdagradOptions& o = options_[list.group];
   adagrad_update_(list.parameters, list.gradients, list.states[0],
-                  {.lr = lr(list.group) / (1 + static_cast<double>(list.step - 1) * o.lr_decay),
+                  {.lr = lr(list.group),
                    .eps = o.eps,
                    .weight_decay = o.weight_decay,
-                   .initial_sum = list.step == 1 ? o.initial_sum : 0});
+                   .initial_sum = o.initial_sum,
+                   .lr_decay = o.lr_decay,
+                   .step = list.step},
+                  list.control);
 }
 
 }  // namespace dnn

@@ -41,7 +41,8 @@ void Adam::update(const UpdateList& list) {
                 .eps = o.eps,
                 .weight_decay = o.weight_decay,
                 .decoupled_decay = decoupled_,
-                .step = list.step});
+                .step = list.step},
+               list.control);
 }
 
 AdamW::AdamW(const std::vector<ParameterGroup<AdamWOptions>>& groups) : Adam("adamw", as_adam(groups), true) {}

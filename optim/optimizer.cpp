@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 #include <unordered_set>
 
 #include "dnn/autograd.h"
 #include "dnn/capture.h"
 #include "dnn/error.h"
+#include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
 
 namespace dnn {
@@ -100,22 +102,49 @@ void Optimizer::prepare(State& state, const Tensor& parameter) const {
   for (Tensor& tensor : state.tensors) tensor = tensor.to(parameter.device()).to(parameter.dtype());
 }
 
-void Optimizer::step() {
+// Gives the parameters whose update may be skipped their counters. One counter serves all that have taken part in the
+// same steps since it was made; those that are absent this time keep the one they had.
+void Optimizer::count_skips(const std::vector<size_t>& members) {
+  std::vector<size_t> users(skipped_.size()), present(skipped_.size());
+  for (const State& state : states_)
+    if (state.skips != none) ++users[state.skips];
+  for (const size_t i : members)
+    if (states_[i].skips != none) ++present[states_[i].skips];
+  std::map<size_t, size_t> replaced;
+  for (const size_t i : members) {
+    size_t& skips = states_[i].skips;
+    if (skips != none && users[skips] == present[skips]) continue;
+    const auto [place, fresh] = replaced.try_emplace(skips, skipped_.size());
+    if (fresh)
+      skipped_.push_back(skips == none ? zeros({}, {.device = parameters_[i].device()}) : skipped_[skips].clone());
+    skips = place->second;
+  }
+}
+
+void Optimizer::step(const StepControl& control) {
   NoGrad no_grad;
+  std::vector<size_t> members;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!parameters_[i].has_grad()) continue;
+    prepare(states_[i], parameters_[i]);
+    members.push_back(i);
+  }
+  if (control.skip.defined()) count_skips(members);
   // Parameters differ in their step when some got their first gradient later than others; in most nets none do.
   struct Part {
     UpdateList list;
     std::vector<size_t> members;
   };
-  std::map<std::pair<size_t, int64_t>, Part> parts;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!parameters_[i].has_grad()) continue;
+  std::map<std::tuple<size_t, int64_t, size_t>, Part> parts;
+  for (const size_t i : members) {
     State& state = states_[i];
-    prepare(state, parameters_[i]);
-    auto& [list, members] = parts[{group_of_[i], state.step + 1}];
-    members.push_back(i);
+    auto& [list, part_members] = parts[{group_of_[i], state.step + 1, state.skips}];
+    part_members.push_back(i);
     list.step = state.step + 1;
     list.group = group_of_[i];
+    list.control = {.factor = control.factor, .skip = control.skip};
+    if (state.skips != none)
+      list.control.skipped = skipped_[state.skips] = skipped_[state.skips].to(parameters_[i].device());
     list.parameters.push_back(parameters_[i]);
     list.gradients.push_back(parameters_[i].grad());
     list.states.resize(state_names_.size());
@@ -140,7 +169,12 @@ StateDict Optimizer::state_dict() const {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const State& state = states_[i];
     if (state.step == 0) continue;
-    result.insert(key(i, "step"), full({}, state.step, {.dtype = DType::int64}));
+    Tensor step = full({}, state.step, {.dtype = DType::int64});
+    if (state.skips != none) {
+      const Tensor& skipped = skipped_[state.skips];
+      step = step.to(skipped.device()) - skipped.to(DType::int64);
+    }
+    result.insert(key(i, "step"), step);
     for (size_t k = 0; k < state_names_.size(); ++k) result.insert(key(i, state_names_[k]), state.tensors[k]);
   }
   return result;
@@ -164,7 +198,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!state.contains(key(i, "step"))) continue;
     const double step = take(key(i, "step"), {}).item();
-    check_option(step >= 1 && step < 0x1p53, "step of the state", step, "a count, at least 1");
+    check_option(step >= 0 && step < 0x1p53, "step of the state", step, "a count");
     loaded[i].step = static_cast<int64_t>(step);
     for (const std::string& name : state_names_)
       loaded[i].tensors.push_back(take(key(i, name), parameters_[i].shape()));
@@ -176,6 +210,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
   }
 
   NoGrad no_grad;
+  for (Tensor& skipped : skipped_) skipped.zero_();
   for (size_t i = 0; i < parameters_.size(); ++i) {
     states_[i].step = loaded[i].step;
     if (loaded[i].step > 0) prepare(states_[i], parameters_[i]);

@@ -27,7 +27,8 @@ void RMSprop::update(const UpdateList& list) {
                    .eps = o.eps,
                    .weight_decay = o.weight_decay,
                    .momentum = o.momentum,
-                   .centered = o.centered});
+                   .centered = o.centered},
+                  list.control);
 }
 
 }  // namespace dnn

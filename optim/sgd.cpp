@@ -43,7 +43,8 @@ void SGD::update(const UpdateList& list) {
                .dampening = o.dampening,
                .weight_decay = o.weight_decay,
                .nesterov = o.nesterov,
-               .first_step = list.step == 1});
+               .step = list.step},
+              list.control);
 }
 
 }  // namespace dnn

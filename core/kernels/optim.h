@@ -1,4 +1,6 @@
 // Slots of the optimizers: one call, on a GPU one launch, over all parameters. Lists are checked, contiguous and plain.
+//
+// Parameters and states are of one type; a gradient is of its parameter's type, or of 16 bits beside float32.
 #pragma once
 
 #include <vector>
@@ -8,6 +10,17 @@
 #include "dnn/tensor.h"
 
 namespace dnn::kernel {
+
+// What an update reads and writes beside its lists.
+struct UpdateExtras {
+  UpdateControl control;
+  // Empty, or for each parameter its shadow: the copy of 16 bits that the update writes as well, undefined for none.
+  std::vector<Tensor> shadows = {};
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    for (const Tensor& shadow : shadows) visit(shadow);
+  }
+};
 
 // All lists are read, all but the gradients written too.
 struct UpdateWork {
@@ -29,28 +42,50 @@ struct UpdateWork {
   }
 };
 
+// With a step that `control.skipped` may lessen.
 inline constinit Slot<void(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                           const std::vector<Tensor>& velocities, const SgdUpdate& options)>
+                           const std::vector<Tensor>& velocities, const SgdUpdate& options, const UpdateExtras& extras)>
     sgd_update{"sgd_update"};
 
 inline constinit Slot<void(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                            const std::vector<Tensor>& means, const std::vector<Tensor>& squares,
-                           const AdamUpdate& options)>
+                           const AdamUpdate& options, const UpdateExtras& extras)>
     adam_update{"adam_update"};
 
 // `means` are read and written when centered, `velocities` with momentum.
 inline constinit Slot<void(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                            const std::vector<Tensor>& squares, const std::vector<Tensor>& means,
-                           const std::vector<Tensor>& velocities, const RmspropUpdate& options)>
+                           const std::vector<Tensor>& velocities, const RmspropUpdate& options,
+                           const UpdateExtras& extras)>
     rmsprop_update{"rmsprop_update"};
 
 inline constinit Slot<void(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
-                           const std::vector<Tensor>& sums, const AdagradUpdate& options)>
+                           const std::vector<Tensor>& sums, const AdagradUpdate& options, const UpdateExtras& extras)>
     adagrad_update{"adagrad_update"};
+
+// The numbers of `out` from gradients of any floating types; norm and factor are both float32 or both float64.
+inline constinit Slot<void(const std::vector<Tensor>& gradients, const MeasureOptions& options,
+                           const GradientMeasures& out)>
+    measure_gradients{"measure_gradients"};
+
+struct ScaleWork {
+  detail::Work operator()(const std::vector<Tensor>& gradients, const Tensor&) const {
+    return UpdateWork::written(gradients);
+  }
+};
+
+// gradients *= factor, which is float32 or float64.
+inline constinit Slot<void(const std::vector<Tensor>& gradients, const Tensor& factor)> scale_gradients{
+    "scale_gradients"};
+
+inline constinit Slot<void(const Tensor& scale, const Tensor& streak, const Tensor& non_finite,
+                           const LossScaleUpdate& options)>
+    update_loss_scale{"update_loss_scale"};
 
 template <class Visit>
 void visit_optim_slots(Visit&& visit) {
   visit(sgd_update), visit(adam_update), visit(rmsprop_update), visit(adagrad_update);
+  visit(measure_gradients), visit(scale_gradients), visit(update_loss_scale);
 }
 
 }  // namespace dnn::kernel

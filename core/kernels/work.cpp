@@ -20,6 +20,7 @@ void install_work() {
   adam_update.set_work(UpdateWork{});
   rmsprop_update.set_work(UpdateWork{});
   adagrad_update.set_work(UpdateWork{});
+  scale_gradients.set_work(ScaleWork{});
   gemm.set_work(GemmWork{});
   gemm_batched.set_work(BatchedGemmWork{});
   linear_fused.set_work(LinearWork{});

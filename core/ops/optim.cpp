@@ -11,7 +11,20 @@ namespace {
 
 using List = std::vector<Tensor>;
 
-void check_list(const char* where, const char* name, const List& parameters, const List& list) {
+bool has_16bit(const Tensor& t) { return t.dtype() == DType::float16 || t.dtype() == DType::bfloat16; }
+
+// Whether the list holds gradients, which may be narrower than their parameters.
+enum class Types { alike, gradients };
+
+void check_contiguous(const char* where, const char* name, size_t i, const Tensor& t) {
+  if (!t.is_contiguous())
+    throw ArgumentError(
+        fmt::format("{}: entry {} of {} has gaps between its elements, expected it contiguous (shape {})", where, i,
+                    name, t.shape()));
+}
+
+void check_list(const char* where, const char* name, const List& parameters, const List& list,
+                Types types = Types::alike) {
   if (list.size() != parameters.size())
     throw ArgumentError(
         fmt::format("{}: {} {} for {} parameters, expected one each", where, list.size(), name, parameters.size()));
@@ -22,12 +35,10 @@ void check_list(const char* where, const char* name, const List& parameters, con
     if (t.shape() != p.shape())
       throw ShapeError(
           fmt::format("{}: entry {} of {} has shape {}, its parameter {}", where, i, name, t.shape(), p.shape()));
-    if (t.dtype() != p.dtype())
+    const bool narrow = types == Types::gradients && p.dtype() == DType::float32 && has_16bit(t);
+    if (t.dtype() != p.dtype() && !narrow)
       throw DTypeError(fmt::format("{}: entry {} of {} is {}, its parameter {}", where, i, name, t.dtype(), p.dtype()));
-    if (!t.is_contiguous())
-      throw ArgumentError(
-          fmt::format("{}: entry {} of {} has gaps between its elements, expected it contiguous (shape {})", where, i,
-                      name, t.shape()));
+    check_contiguous(where, name, i, t);
     detail::make_plain(t);
   }
 }
@@ -40,53 +51,138 @@ void check_parameters(const char* where, const List& parameters) {
   check_list(where, "parameters", parameters, parameters);
 }
 
+// One number on the device, of a type that is `ok`.
+void check_number(const char* where, const char* name, const Tensor& t, Device device, bool ok, const char* types) {
+  if (t.rank() != 0 || !ok)
+    throw DTypeError(
+        fmt::format("{}: {} is {} {}, expected one number [] of {}", where, name, t.dtype(), t.shape(), types));
+  if (t.device() != device)
+    throw DeviceError(fmt::format("{}: {} is on {}, expected it on {}", where, name, t.device(), device));
+}
+
+void check_factor(const char* where, const Tensor& t, Device device) {
+  check_number(where, "factor", t, device, t.dtype() == DType::float32 || t.dtype() == DType::float64,
+               "float32 or float64");
+}
+
+void check_float32(const char* where, const char* name, const Tensor& t, Device device) {
+  check_number(where, name, t, device, t.dtype() == DType::float32, "float32");
+}
+
+// The checks of parameters, gradients and control that all rules share.
+void check_update(const char* where, const List& parameters, const List& gradients, const UpdateControl& control) {
+  check_parameters(where, parameters);
+  check_list(where, "gradients", parameters, gradients, Types::gradients);
+  if (parameters.empty()) return;
+  const Device device = parameters.front().device();
+  if (control.factor.defined()) check_factor(where, control.factor, device);
+  if (control.skip.defined()) check_float32(where, "skip", control.skip, device);
+  if (control.skipped.defined()) check_float32(where, "skipped", control.skipped, device);
+}
+
 void changed(const List& list) {
   for (const Tensor& t : list) detail::bump_version(t);
 }
 
+// Runs the kernel of an update, whose arguments before the extras are `call`'s, and notes what changed.
+template <class Slot, class Options, class... States>
+void run(const Slot& slot, const List& parameters, const List& gradients, const Options& options,
+         const UpdateControl& control, const States&... states) {
+  if (parameters.empty()) return;
+  const kernel::UpdateExtras extras{control};
+  slot[parameters.front().device()](parameters, gradients, states..., options, extras);
+  changed(parameters), (changed(states), ...);
+  if (control.skipped.defined()) detail::bump_version(control.skipped);
+}
+
+Device check_gradients(const char* where, const List& gradients) {
+  if (gradients.empty()) throw ArgumentError(fmt::format("{}: there are no gradients, expected at least one", where));
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const Tensor& gradient = gradients[i];
+    if (!gradient.defined()) throw ArgumentError(fmt::format("{}: entry {} of gradients is undefined", where, i));
+    detail::check_same_device(where, {{"first gradient", &gradients.front()}, {"gradient", &gradient}});
+    detail::check_floating(where, "gradient", gradient);
+    check_contiguous(where, "gradients", i, gradient);
+    detail::make_plain(gradient);
+  }
+  return gradients.front().device();
+}
+
 }  // namespace
 
-void sgd_update_(const List& parameters, const List& gradients, const List& velocities, const SgdUpdate& options) {
-  check_parameters("sgd_update_", parameters);
-  check_list("sgd_update_", "gradients", parameters, gradients);
+void sgd_update_(const List& parameters, const List& gradients, const List& velocities, const SgdUpdate& options,
+                 const UpdateControl& control) {
+  check_update("sgd_update_", parameters, gradients, control);
   if (options.momentum != 0 || !velocities.empty()) check_list("sgd_update_", "velocities", parameters, velocities);
-  if (parameters.empty()) return;
-  kernel::sgd_update[parameters.front().device()](parameters, gradients, velocities, options);
-  changed(parameters), changed(velocities);
+  if (options.step < 0)
+    throw ArgumentError(
+        fmt::format("sgd_update_: step is {}, expected 1 for the first update, 0 for a later one", options.step));
+  run(kernel::sgd_update, parameters, gradients, options, control, velocities);
 }
 
 void adam_update_(const List& parameters, const List& gradients, const List& means, const List& squares,
-                  const AdamUpdate& options) {
-  check_parameters("adam_update_", parameters);
-  check_list("adam_update_", "gradients", parameters, gradients);
+                  const AdamUpdate& options, const UpdateControl& control) {
+  check_update("adam_update_", parameters, gradients, control);
   check_list("adam_update_", "means", parameters, means);
   check_list("adam_update_", "squares", parameters, squares);
   if (options.step < 1)
     throw ArgumentError(fmt::format("adam_update_: step is {}, expected 1 for the first update", options.step));
-  if (parameters.empty()) return;
-  kernel::adam_update[parameters.front().device()](parameters, gradients, means, squares, options);
-  changed(parameters), changed(means), changed(squares);
+  run(kernel::adam_update, parameters, gradients, options, control, means, squares);
 }
 
 void rmsprop_update_(const List& parameters, const List& gradients, const List& squares, const List& means,
-                     const List& velocities, const RmspropUpdate& options) {
-  check_parameters("rmsprop_update_", parameters);
-  check_list("rmsprop_update_", "gradients", parameters, gradients);
+                     const List& velocities, const RmspropUpdate& options, const UpdateControl& control) {
+  check_update("rmsprop_update_", parameters, gradients, control);
   check_list("rmsprop_update_", "squares", parameters, squares);
   if (options.centered) check_list("rmsprop_update_", "means", parameters, means);
   if (options.momentum != 0) check_list("rmsprop_update_", "velocities", parameters, velocities);
-  if (parameters.empty()) return;
-  kernel::rmsprop_update[parameters.front().device()](parameters, gradients, squares, means, velocities, options);
-  changed(parameters), changed(squares), changed(means), changed(velocities);
+  run(kernel::rmsprop_update, parameters, gradients, options, control, squares, means, velocities);
 }
 
-void adagrad_update_(const List& parameters, const List& gradients, const List& sums, const AdagradUpdate& options) {
-  check_parameters("adagrad_update_", parameters);
-  check_list("adagrad_update_", "gradients", parameters, gradients);
+void adagrad_update_(const List& parameters, const List& gradients, const List& sums, const AdagradUpdate& options,
+                     const UpdateControl& control) {
+  check_update("adagrad_update_", parameters, gradients, control);
   check_list("adagrad_update_", "sums", parameters, sums);
-  if (parameters.empty()) return;
-  kernel::adagrad_update[parameters.front().device()](parameters, gradients, sums, options);
-  changed(parameters), changed(sums);
+  if (options.step < 1)
+    throw ArgumentError(fmt::format("adagrad_update_: step is {}, expected 1 for the first update", options.step));
+  run(kernel::adagrad_update, parameters, gradients, options, control, sums);
+}
+
+GradientMeasures measure_gradients(const List& gradients, const MeasureOptions& options) {
+  const Device device = check_gradients("measure_gradients", gradients);
+  if (options.scale.defined()) check_float32("measure_gradients", "scale", options.scale, device);
+  if (!(options.max_norm >= 0))
+    throw ArgumentError(
+        fmt::format("measure_gradients: max_norm is {}, expected a positive number, or 0 for none", options.max_norm));
+  DType type = DType::float32;
+  for (const Tensor& gradient : gradients)
+    if (gradient.dtype() == DType::float64) type = DType::float64;
+  const GradientMeasures out{detail::allocate({}, type, device), detail::allocate({}, type, device),
+                             detail::allocate({}, DType::float32, device)};
+  kernel::measure_gradients[device](gradients, options, out);
+  return out;
+}
+
+void scale_gradients_(const List& gradients, const Tensor& factor) {
+  const Device device = check_gradients("scale_gradients_", gradients);
+  detail::check_defined("scale_gradients_", {{"factor", &factor}});
+  check_factor("scale_gradients_", factor, device);
+  kernel::scale_gradients[device](gradients, factor);
+  changed(gradients);
+}
+
+void update_loss_scale_(const Tensor& scale, const Tensor& streak, const Tensor& non_finite,
+                        const LossScaleUpdate& options) {
+  constexpr const char* where = "update_loss_scale_";
+  detail::check_defined(where, {{"scale", &scale}, {"streak", &streak}, {"non_finite", &non_finite}});
+  const Device device = scale.device();
+  check_float32(where, "scale", scale, device);
+  check_number(where, "streak", streak, device, streak.dtype() == DType::int32, "int32");
+  check_float32(where, "non_finite", non_finite, device);
+  if (options.interval < 1 || options.interval > INT32_MAX)
+    throw ArgumentError(fmt::format("{}: interval is {}, expected 1 to {}", where, options.interval, INT32_MAX));
+  kernel::update_loss_scale[device](scale, streak, non_finite, options);
+  changed({scale, streak});
 }
 
 }  // namespace dnn

@@ -217,7 +217,7 @@ TEST(Sgd, AgreesWithAPlainLoop) {
         Lists lists(dtype);
         std::vector<double> p = joined(lists.parameters), v(p.size());
         for (int step = 0; step < 3; ++step) {
-          options.first_step = step == 0;
+          options.step = step == 0;
           const std::vector<Tensor> gradients = lists.gradients(100 * static_cast<uint64_t>(step + 1));
           const std::vector<double> g = joined(gradients);
           for (size_t i = 0; i < p.size(); ++i) {
@@ -229,7 +229,7 @@ TEST(Sgd, AgreesWithAPlainLoop) {
             p[i] -= options.lr * d;
           }
           kernel::sgd_update[cpu_device](lists.parameters, gradients,
-                                         options.momentum == 0 ? std::vector<Tensor>() : lists.first, options);
+                                         options.momentum == 0 ? std::vector<Tensor>() : lists.first, options, {});
         }
         expect_close(joined(lists.parameters), p, 6 * epsilon(dtype));
         if (options.momentum != 0) expect_close(joined(lists.first), v, 6 * epsilon(dtype));
@@ -267,7 +267,7 @@ TEST(Adam, AgreesWithAPlainLoop) {
             const double root = std::sqrt(v[i] / (1 - std::pow(options.beta2, t)));
             p[i] -= options.lr * (m[i] / (1 - std::pow(options.beta1, t))) / (root + options.eps);
           }
-          kernel::adam_update[cpu_device](lists.parameters, gradients, lists.first, lists.second, options);
+          kernel::adam_update[cpu_device](lists.parameters, gradients, lists.first, lists.second, options, {});
         }
         expect_close(joined(lists.parameters), p, 8 * epsilon(dtype));
         expect_close(joined(lists.first), m, 8 * epsilon(dtype));

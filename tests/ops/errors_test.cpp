@@ -414,6 +414,21 @@ TEST(Errors, UpdateRules) {
                "sgd_update_: parameter is int64, expected a floating type (parameter [2])");
   EXPECT_ERROR(adam_update_({p}, {g}, {g}, {g}, {.step = 0}), ArgumentError,
                "adam_update_: step is 0, expected 1 for the first update");
+  EXPECT_ERROR(sgd_update_({p}, {g}, {}, {.step = -1}), ArgumentError,
+               "sgd_update_: step is -1, expected 1 for the first update, 0 for a later one");
+  EXPECT_ERROR(adagrad_update_({p}, {g}, {g}, {.step = 0}), ArgumentError,
+               "adagrad_update_: step is 0, expected 1 for the first update");
+  const Tensor narrow = zeros({2, 3}, {.dtype = DType::bfloat16}), wide = zeros({2, 3}, f64);
+  EXPECT_ERROR(sgd_update_({wide}, {narrow}, {}, {}), DTypeError,
+               "sgd_update_: entry 0 of gradients is bfloat16, its parameter float64");
+  EXPECT_ERROR(sgd_update_({p}, {g}, {narrow}, {.momentum = 1}), DTypeError,
+               "sgd_update_: entry 0 of velocities is bfloat16, its parameter float32");
+  EXPECT_ERROR(sgd_update_({p}, {g}, {}, {}, {.factor = zeros({1})}), DTypeError,
+               "sgd_update_: factor is float32 [1], expected one number [] of float32 or float64");
+  EXPECT_ERROR(sgd_update_({p}, {g}, {}, {}, {.skip = zeros({}, f64)}), DTypeError,
+               "sgd_update_: skip is float64 [], expected one number [] of float32");
+  EXPECT_ERROR(sgd_update_({p}, {g}, {}, {}, {.skipped = zeros({}, i64)}), DTypeError,
+               "sgd_update_: skipped is int64 [], expected one number [] of float32");
   sgd_update_({}, {}, {}, {});
   adam_update_({}, {}, {}, {}, {});
 }

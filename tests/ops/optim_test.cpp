@@ -50,7 +50,7 @@ Sample sgd(const std::string& label, const SgdUpdate& o) {
               [=](const Args& x) {
                 const auto parameters = copies(x, 0), gradients = copies(x, 1);
                 auto velocities = keeps_velocity ? copies(x, 2) : std::vector<Tensor>{};
-                if (o.first_step)
+                if (o.step == 1)
                   for (Tensor& v : velocities) v = empty_like(v);
                 sgd_update_(parameters, gradients, velocities, o);
                 return joined({parameters, velocities});
@@ -62,7 +62,7 @@ Sample sgd(const std::string& label, const SgdUpdate& o) {
                   Array p = x[i], g = x[shapes.size() + i], v = x[2 * shapes.size() + i];
                   for (int64_t k = 0; k < p.size(); ++k) {
                     const double d = g[k] + o.weight_decay * p[k];
-                    v[k] = o.first_step ? d : o.momentum * v[k] + (1 - o.dampening) * d;
+                    v[k] = o.step == 1 ? d : o.momentum * v[k] + (1 - o.dampening) * d;
                     const double step = !keeps_velocity ? d : o.nesterov ? d + o.momentum * v[k] : v[k];
                     p[k] -= o.lr * step;
                   }
@@ -176,10 +176,10 @@ Row sgd_row() {
   row.sample(sgd("plain", {.lr = 0.1}))
       .sample(sgd("weight decay", {.lr = 0.1, .weight_decay = 0.5}))
       .sample(sgd("momentum", {.lr = 0.1, .momentum = 0.9}))
-      .sample(sgd("momentum, first step", {.lr = 0.1, .momentum = 0.9, .dampening = 0.5, .first_step = true}))
+      .sample(sgd("momentum, first step", {.lr = 0.1, .momentum = 0.9, .dampening = 0.5, .step = 1}))
       .sample(sgd("momentum, dampening, decay", {.lr = 0.1, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.01}))
       .sample(sgd("Nesterov", {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true}))
-      .sample(sgd("Nesterov, first step", {.lr = 0.1, .momentum = 0.9, .nesterov = true, .first_step = true}));
+      .sample(sgd("Nesterov, first step", {.lr = 0.1, .momentum = 0.9, .nesterov = true, .step = 1}));
   return row.no_gradient().without("strided", "parameters, gradients and states are contiguous");
 }
 
@@ -209,7 +209,60 @@ Row adagrad_row() {
   return row.no_gradient().without("strided", "parameters, gradients and states are contiguous").within(4, 4);
 }
 
-const Rows rows{sgd_row(), adam_row(), rmsprop_row(), adagrad_row()};
+Row scale_row() {
+  std::vector<Input> inputs = lists(1, false);
+  inputs.push_back(Input(Shape{}, 0.1, 2).typed(DType::float32).constant());
+  Row row{.operation = "scale_gradients_"};
+  row.sample({.label = "any factor",
+              .inputs = inputs,
+              .function =
+                  [](const Args& x) {
+                    const auto gradients = copies(x, 0);
+                    scale_gradients_(gradients, x[shapes.size()]);
+                    return joined({gradients});
+                  },
+              .reference =
+                  [](const std::vector<Array>& x) {
+                    std::vector<Array> gradients(x.begin(), x.end() - 1);
+                    for (Array& gradient : gradients)
+                      for (double& value : gradient.values) value *= x.back()[0];
+                    return joined(gradients);
+                  }});
+  return row.no_gradient().without("strided", "gradients are contiguous");
+}
+
+// The next scale and streak.
+Sample loss_scale(const std::string& label, double scale, double streak, double non_finite, double next,
+                  double next_streak) {
+  const auto number = [](double value, DType type) { return Input::of({}, {value}).typed(type).constant(); };
+  return {.label = label,
+          .inputs = {number(scale, DType::float32), number(streak, DType::int32), number(non_finite, DType::float32)},
+          .function =
+              [](const Args& x) {
+                const Tensor scale = x[0].clone(), streak = x[1].clone();
+                update_loss_scale_(scale, streak, x[2], {.growth = 4, .backoff = 0.25, .interval = 3});
+                return cat({scale.reshape({1}), streak.to(DType::float32).reshape({1})});
+              },
+          .reference =
+              [=](const std::vector<Array>&) {
+                return Array{Shape{2}, {next, next_streak}};
+              }};
+}
+
+Row loss_scale_row() {
+  Row row{.operation = "update_loss_scale_"};
+  row.sample(loss_scale("counts", 1024, 1, 0, 1024, 2))
+      .sample(loss_scale("grows", 1024, 2, 0, 4096, 0))
+      .sample(loss_scale("would overflow", 0x1p126, 2, 0, 0x1p126, 0))
+      .sample(loss_scale("backs off", 1024, 2, 1, 256, 0));
+  row.floating = {};
+  return row.no_gradient()
+      .result([](DType) { return DType::float32; })
+      .never_empty("all are single numbers")
+      .without("strided", "all are single numbers");
+}
+
+const Rows rows{sgd_row(), adam_row(), rmsprop_row(), adagrad_row(), scale_row(), loss_scale_row()};
 
 }  // namespace
 }  // namespace dnn::test

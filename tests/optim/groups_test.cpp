@@ -103,6 +103,79 @@ TEST(Clip, ScalesAllGradientsByTheirCommonNorm) {
   EXPECT_EQ(clip_grad_norm_({none}, 1).item(), 0);
 }
 
+// Three parameters, the second of which takes part in steps that the others miss.
+TEST(Groups, SkippedStepsAreNoSteps) {
+  const auto run = [](auto make, bool with_skips) {
+    const Tensor a = parameter({1, -2}), b = parameter({3}), c = parameter({0.5});
+    const auto optimizer = make(std::vector<Tensor>{a, b, c});
+    const auto step = [&](std::vector<Tensor> present, double value, bool skip) {
+      if (skip && !with_skips) return;
+      optimizer->zero_grad();
+      for (Tensor& t : present) t.set_grad(full(t.shape(), value, t.options()));
+      const Tensor flag = full({}, skip ? 1.0 : 0.0);
+      optimizer->step(with_skips ? StepControl{.factor = full({}, 0.5), .skip = flag}
+                                 : StepControl{.factor = full({}, 0.5)});
+    };
+    step({a, b, c}, 9, true);
+    step({a, b, c}, 1, false);
+    step({a, c}, 7, true);
+    step({a, b}, 2, false);
+    step({b}, 5, true);
+    for (const double value : {-1.0, 0.5}) step({a, b, c}, value, false);
+    std::vector<List> all;
+    for (const auto& [name, tensor] : optimizer->state_dict()) all.push_back(values(tensor));
+    for (const Tensor& t : {a, b, c}) all.push_back(values(t));
+    return all;
+  };
+  const auto expect_alike = [&](auto make) { EXPECT_EQ(run(make, true), run(make, false)); };
+  expect_alike(
+      [](auto p) { return std::make_unique<SGD>(p, SgdOptions{.lr = 0.1, .momentum = 0.9, .dampening = 0.5}); });
+  expect_alike([](auto p) { return std::make_unique<Adam>(p, AdamOptions{.lr = 0.1}); });
+  expect_alike([](auto p) { return std::make_unique<RMSprop>(p, RmspropOptions{.lr = 0.1}); });
+  expect_alike([](auto p) { return std::make_unique<Adagrad>(p, AdagradOptions{.lr_decay = 0.1, .initial_sum = 1}); });
+}
+
+TEST(Groups, AStateOfSkippedStepsGoesOn) {
+  const auto made = [](const Tensor& p) {
+    return std::make_unique<Adam>(std::vector<Tensor>{p}, AdamOptions{.lr = 0.1});
+  };
+  const auto step = [](Optimizer& adam, double value, double skip) {
+    for (Tensor p : adam.parameters()) p.set_grad(full(p.shape(), value, p.options()));
+    adam.step({.skip = full({}, skip)});
+  };
+  const Tensor p = parameter({1}), q = parameter({1});
+  const auto whole = made(p), resumed = made(q);
+  step(*resumed, 4, 0), step(*resumed, 4, 1);  // what was there before is overwritten
+  step(*whole, 3, 1);
+  EXPECT_EQ(whole->state_dict().at("0.step").item(), 0);
+  for (const double skip : {0.0, 1.0, 0.0}) {
+    resumed->load_state_dict(whole->state_dict().clone());
+    Tensor(q).set_data(p.detach().clone());
+    step(*whole, 1.5, skip), step(*resumed, 1.5, skip);
+    EXPECT_EQ(values(q), values(p));
+    EXPECT_EQ(resumed->state_dict().at("0.step").item(), whole->state_dict().at("0.step").item());
+  }
+  EXPECT_EQ(whole->state_dict().at("0.step").item(), 2);
+}
+
+TEST(Clip, MixedTypesAgreeWithAPlainLoop) {
+  manual_seed(2);
+  std::vector<Tensor> parameters;
+  double squares = 0;
+  for (const DType type : {DType::float32, DType::bfloat16, DType::float16}) {
+    parameters.push_back(zeros({5, 7}, {.dtype = type, .requires_grad = true}));
+    parameters.back().set_grad(randn({5, 7}).to(type));
+    for (const double g : values(parameters.back().grad())) squares += g * g;
+  }
+  const double norm = std::sqrt(squares), factor = 2 / (norm + 1e-6);
+  std::vector<List> before;
+  for (const Tensor& p : parameters) before.push_back(values(p.grad()));
+  EXPECT_NEAR(clip_grad_norm_(parameters, 2).item(), norm, 1e-6 * norm);
+  for (size_t i = 0; i < parameters.size(); ++i)
+    for (size_t k = 0; k < 35; ++k)
+      EXPECT_NEAR(values(parameters[i].grad())[k], factor * before[i][k], i == 0 ? 1e-6 : 4e-3) << i;
+}
+
 TEST(Clip, LimitsElements) {
   const Tensor a = with_gradient({0, 0, 0}, {3, -4, 0.5});
   clip_grad_value_({a, parameter({1})}, 2);

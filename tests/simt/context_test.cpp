@@ -237,7 +237,7 @@ TEST_F(ContextTest, ATrainingStepNeitherWaitsNorAsksForMemory) {
     loss.backward();
     std::vector<Tensor> gradients;
     for (const Tensor& p : parameters) gradients.push_back(p.grad());
-    sgd_update_(parameters, gradients, velocities, {.lr = 0.1, .momentum = 0.9, .first_step = first});
+    sgd_update_(parameters, gradients, velocities, {.lr = 0.1, .momentum = 0.9, .step = first});
   };
   step(true);
   step(false);

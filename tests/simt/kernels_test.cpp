@@ -337,15 +337,15 @@ TEST(OptimizerKernels, Sgd) {
   for (const SgdUpdate& options :
        {SgdUpdate{.lr = 0.1}, SgdUpdate{.lr = 0.1, .weight_decay = 0.01}, SgdUpdate{.lr = 0.1, .momentum = 0.9},
         SgdUpdate{.lr = 0.1, .momentum = 0.9, .dampening = 0.5, .weight_decay = 0.1, .nesterov = true},
-        SgdUpdate{.lr = 0.1, .momentum = 0.9, .first_step = true}}) {
+        SgdUpdate{.lr = 0.1, .momentum = 0.9, .step = 1}}) {
     const Lists lists = optimizer_lists(), moved = lists.on_gpu();
-    kernel::sgd_update[cpu](lists.parameters, lists.gradients, lists.first, options);
-    kernel::sgd_update[cuda](moved.parameters, moved.gradients, moved.first, options);
+    kernel::sgd_update[cpu](lists.parameters, lists.gradients, lists.first, options, {});
+    kernel::sgd_update[cuda](moved.parameters, moved.gradients, moved.first, options, {});
     expect_near(moved.parameters, lists.parameters);
     expect_near(moved.first, lists.first);
   }
   const std::vector<Tensor> p{gpu(ones({5}))}, g{gpu(ones({5}))};
-  kernel::sgd_update[cuda](p, g, {}, {.lr = 0.25});
+  kernel::sgd_update[cuda](p, g, {}, {.lr = 0.25}, {});
   EXPECT_EQ(p[0].to_vector<float>()[4], 0.75f);
 }
 
@@ -353,12 +353,52 @@ TEST(OptimizerKernels, Adam) {
   for (const AdamUpdate& options : {AdamUpdate{.lr = 0.1}, AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .step = 7},
                                     AdamUpdate{.lr = 0.1, .weight_decay = 0.1, .decoupled_decay = true, .step = 3}}) {
     const Lists lists = optimizer_lists(), moved = lists.on_gpu();
-    kernel::adam_update[cpu](lists.parameters, lists.gradients, lists.first, lists.second, options);
-    kernel::adam_update[cuda](moved.parameters, moved.gradients, moved.first, moved.second, options);
+    kernel::adam_update[cpu](lists.parameters, lists.gradients, lists.first, lists.second, options, {});
+    kernel::adam_update[cuda](moved.parameters, moved.gradients, moved.first, moved.second, options, {});
     expect_near(moved.parameters, lists.parameters);
     expect_near(moved.first, lists.first);
     expect_near(moved.second, lists.second);
   }
+}
+
+TEST(OptimizerKernels, MixedTypesWithShadows) {
+  for (const DType type : {DType::float16, DType::bfloat16}) {
+    Lists lists = optimizer_lists();
+    kernel::UpdateExtras extras, moved_extras;
+    for (size_t i = 0; i < lists.parameters.size(); ++i) {
+      const bool master = lists.parameters[i].dtype() == DType::float32;
+      if (master) lists.gradients[i] = lists.gradients[i].to(type);
+      extras.shadows.push_back(master ? zeros(lists.parameters[i].shape(), {.dtype = type}) : Tensor());
+      moved_extras.shadows.push_back(gpu(extras.shadows.back()));
+    }
+    const Lists moved = lists.on_gpu();
+    kernel::rmsprop_update[cpu](lists.parameters, lists.gradients, lists.second, {}, lists.first, {.momentum = 0.5},
+                                extras);
+    kernel::rmsprop_update[cuda](moved.parameters, moved.gradients, moved.second, {}, moved.first, {.momentum = 0.5},
+                                 moved_extras);
+    expect_near(moved.parameters, lists.parameters);
+    expect_near(moved.first, lists.first);
+    for (size_t i = 0; i < lists.parameters.size(); ++i)
+      if (extras.shadows[i].defined()) expect_same(moved_extras.shadows[i], moved.parameters[i].to(type));
+  }
+}
+
+TEST(GradientKernels, AgreeWithTheCpus) {
+  const Lists lists = optimizer_lists(), moved = lists.on_gpu();
+  for (const bool infinity : {false, true}) {
+    const MeasureOptions options{.infinity_norm = infinity, .max_norm = 0.5};
+    const GradientMeasures expected = measure_gradients(lists.gradients, options),
+                           actual = measure_gradients(moved.gradients, options);
+    EXPECT_NEAR(actual.norm.item(), expected.norm.item(), 1e-6 * expected.norm.item());
+    EXPECT_NEAR(actual.factor.item(), expected.factor.item(), 1e-6);
+    EXPECT_EQ(actual.non_finite.item(), 0);
+  }
+  kernel::scale_gradients[cpu](lists.gradients, full({}, 0.75));
+  kernel::scale_gradients[cuda](moved.gradients, gpu(full({}, 0.75)));
+  expect_near(moved.gradients, lists.gradients);
+  const Tensor scale = gpu(full({}, 64.0)), streak = gpu(full({}, 1, {.dtype = DType::int32}));
+  kernel::update_loss_scale[cuda](scale, streak, gpu(zeros({})), {.interval = 2});
+  EXPECT_EQ(scale.item(), 128);
 }
 
 TEST(EmptyTensors, LaunchNothing) {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "core/cpu/simd/copy.h"
+#include "core/cpu/simd/gradients.h"
 #include "core/cpu/simd/loss.h"
-#include "core/cpu/simd/optim.h"
 #include "core/cpu/simd/reduce.h"
 #include "core/cpu/simd/softmax.h"
 
@@ -19,6 +19,7 @@ void install_unary();
 
 inline void install() {
   install_copy();
+  install_gradients();
   install_unary();
   install_activation();
   install_binary();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dnn/ops/optim.h"
 #include "dnn/state_dict.h"
 #include "dnn/tensor.h"
 
@@ -20,6 +21,14 @@ struct UpdateList {
   std::vector<std::vector<Tensor>> states;  ///< For each state of the optimizer the list over the parameters.
   int64_t step = 1;                         ///< Number of this update, 1 for the first; then the states are zero.
   size_t group = 0;                         ///< The group whose options count.
+  UpdateControl control = {};               ///< To be handed on to the rule.
+};
+
+/// What a step reads from its device's memory, so that the host need not know it. Each is undefined or one number [],
+/// float32 (the factor also float64), on the device of the parameters.
+struct StepControl {
+  Tensor factor = {};  ///< Multiplies every gradient: what `measure_gradients` gives, to clip or to take off a scale.
+  Tensor skip = {};    ///< Other than 0: nothing changes, and the step does not count as one of the parameters'.
 };
 
 /// Parameters with options of their own, e.g. a small learning rate for the layers that are trained already:
@@ -40,7 +49,7 @@ class Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
 
   /// Updates every parameter that has a fresh gradient, in place, outside autograd. A throw leaves groups whole.
-  void step();
+  void step(const StepControl& control = {});
   /// Forgets the gradients of all parameters.
   void zero_grad();
 
@@ -81,10 +90,13 @@ class Optimizer {
 
  private:
   struct State {
-    int64_t step = 0;             // updates so far
+    int64_t step = 0;             // updates so far, those included that were skipped
+    size_t skips = none;          // which of `skipped_` counts those
     std::vector<Tensor> tensors;  // one for each name, none before the first update
   };
+  static constexpr size_t none = ~size_t{0};
   void prepare(State& state, const Tensor& parameter) const;
+  void count_skips(const std::vector<size_t>& members);
   void check_rate(const char* what, double value) const;
   void check_group(size_t group) const;
 
@@ -94,7 +106,8 @@ class Optimizer {
   std::vector<double> rates_;     // of each group, before the factor
   double factor_ = 1;
   std::vector<std::string> state_names_;
-  std::vector<State> states_;  // one for each parameter
+  std::vector<State> states_;    // one for each parameter
+  std::vector<Tensor> skipped_;  // counters on the device, float32 []: one for all parameters with the same history
 };
 
 namespace detail {
