@@ -10,6 +10,7 @@
 #include <queue>
 #include <unordered_set>
 
+#include "core/autocast.h"
 #include "core/capture.h"
 #include "core/check.h"
 #include "core/kernels/copy.h"
@@ -84,7 +85,7 @@ void record(const char* name, const Tensor& output, std::span<const Tensor> inpu
     edge.dtype = impl.dtype;
     edge.device = impl.storage->device;
     if (impl.node) edge.node = impl.node;
-    else if (impl.requires_grad) edge.leaf = Access::pointer(input);
+    else if (impl.requires_grad) edge.leaf = impl.grad && impl.grad->master ? impl.grad->master : Access::pointer(input);
   }
   TensorImpl& impl = Access::impl(output);
   impl.node = std::move(node);
@@ -146,19 +147,37 @@ void call_hooks(const std::vector<Hook>& hooks, const Tensor& gradient) {
   for (const Hook& hook : std::vector<Hook>(hooks)) hook.call(gradient);  // a hook may remove itself
 }
 
+// A leaf's gradient keeps its address from the first one on and must be its own. Where autocast has made it narrower
+// than the leaf it stays so while each backward pass brings one contribution of that type; else it becomes as wide as
+// the leaf, once and for all.
+void deliver_to_leaf(TensorImpl& leaf, const Tensor& gradient) {
+  GradState& state = grad_state(leaf);
+  Tensor& sum = state.grad;
+  const bool overwrites = std::exchange(state.zeroed, false) || !sum.defined();
+  const bool fits = sum.defined() && (sum.dtype() == leaf.dtype || (overwrites && sum.dtype() == gradient.dtype()));
+  if (!sum.defined()) {
+    sum = gradient.contiguous().clone();
+    make_plain(sum);
+  } else if (overwrites) {
+    if (!fits) sum = allocate(gradient.shape(), leaf.dtype, sum.device());
+    sum.copy_(gradient);
+  } else {
+    if (!fits) sum = sum.to(leaf.dtype);
+    bump_version(sum);
+    add_into(sum, gradient.to(leaf.dtype));
+  }
+}
+
 // Adds `gradient`, of the right shape, to the gradient of an input.
 void deliver(const Edge& edge, const Tensor& gradient) {
-  if (edge.leaf) note_gradient(edge.leaf);
-  Tensor& sum = edge.node ? edge.node->pending : grad_state(*edge.leaf).grad;
-  if (edge.leaf && sum.defined() && grad_state(*edge.leaf).zeroed) {
-    grad_state(*edge.leaf).zeroed = false;
-    sum.copy_(gradient);
-  } else if (!sum.defined()) {
-    // A leaf's gradient keeps its address from now on and must be its own.
-    sum = edge.node ? gradient.detach() : gradient.contiguous().clone();
-    if (edge.leaf) make_plain(sum);
-  } else if (edge.leaf || is_exclusive(sum)) {
-    if (edge.leaf) bump_version(sum);
+  if (edge.leaf) {
+    note_gradient(edge.leaf);
+    return deliver_to_leaf(*edge.leaf, gradient);
+  }
+  Tensor& sum = edge.node->pending;
+  if (!sum.defined()) {
+    sum = gradient.detach();
+  } else if (is_exclusive(sum)) {
     add_into(sum, gradient);
   } else {
     Tensor fresh = sum.contiguous().clone();
@@ -187,9 +206,13 @@ Destination Backward::into(int i, Layout layout) {
       state.grad = allocate(edge.shape, edge.dtype, edge.device);
       return {state.grad, false};
     }
-    bump_version(state.grad);
-    make_plain(state.grad);
-    return {state.grad, !std::exchange(state.zeroed, false)};
+    // Else `deliver` converts: sums are as wide as the leaf.
+    const bool narrow = edge.dtype != edge.leaf->dtype;
+    if (state.grad.dtype() == edge.dtype && (state.zeroed || !narrow)) {
+      bump_version(state.grad);
+      make_plain(state.grad);
+      return {state.grad, !std::exchange(state.zeroed, false)};
+    }
   }
   if (edge.node) {
     Tensor& pending = edge.node->pending;
@@ -213,7 +236,9 @@ const ReluOffer* Backward::offer(int i) const {
   if (!bias.leaf) return nullptr;
   note_gradient(bias.leaf);
   const GradState& state = grad_state(*bias.leaf);
-  return state.grad.defined() && !state.zeroed ? nullptr : before->offer.get();
+  // A gradient that is wider than this pass needs a conversion.
+  const bool fresh = !state.grad.defined() || (state.zeroed && state.grad.dtype() == bias.dtype);
+  return fresh ? before->offer.get() : nullptr;
 }
 
 Tensor Backward::offered_bias(int i) const {
@@ -330,6 +355,7 @@ class Engine {
     call_hooks(state.hooks, state.grad);
   }
 
+  const AutocastOff no_autocast_;  // gradients have the types of what they belong to
   bool retain_;
   std::vector<std::shared_ptr<Node>> visited_;
   std::vector<std::shared_ptr<TensorImpl>> leaves_;
@@ -419,13 +445,15 @@ void Tensor::set_grad(const Tensor& grad) {
   }
   if (grad.shape() != shape())
     throw ShapeError(fmt::format("set_grad: the gradient has shape {}, expected {}", grad.shape(), shape()));
-  if (grad.dtype() != dtype())
+  const bool narrow = dtype() == DType::float32 && is_floating(grad.dtype()) && size_of(grad.dtype()) == 2;
+  if (grad.dtype() != dtype() && !narrow)
     throw DTypeError(fmt::format("set_grad: the gradient is {}, expected {} (shape {})", grad.dtype(), dtype(), shape()));
   detail::check_same_device("set_grad", {{"tensor", this}, {"gradient", &grad}});
   NoGrad no_grad;
   GradState& state = detail::grad_state(impl);
   state.zeroed = false;
-  if (state.grad.defined()) state.grad.copy_(grad);
+  if (state.grad.defined() && (state.grad.dtype() == dtype() || state.grad.dtype() == grad.dtype()))
+    state.grad.copy_(grad);
   else state.grad = grad.detach().contiguous().clone();
 }
 

@@ -36,6 +36,7 @@ struct Key {
   std::vector<Input> inputs;
   bool grad;
   Tf32 tf32;
+  DType autocast;
   int64_t mode;
   friend bool operator==(const Key&, const Key&) = default;
 };
@@ -188,7 +189,11 @@ class StepGraphs {
   }
 
   Variant& variant_of(const std::vector<Tensor>& inputs) {
-    Key key{.inputs = {}, .grad = grad_enabled(), .tf32 = tf32_allowed(), .mode = options_.mode ? options_.mode() : 0};
+    Key key{.inputs = {},
+            .grad = grad_enabled(),
+            .tf32 = tf32_allowed(),
+            .autocast = autocast_dtype(),
+            .mode = options_.mode ? options_.mode() : 0};
     for (const Tensor& t : inputs)
       key.inputs.push_back(t.defined() ? Key::Input{true, t.shape(), t.dtype(), t.device(), layout_of(t)}
                                        : Key::Input{});

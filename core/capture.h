@@ -46,6 +46,14 @@ Draw next_draw();
 // Registers what must be computed before each repetition of the step that is being recorded, without doing it now.
 void repeat_later(std::function<void()> effect);
 
+// Gives equal values equal bytes, where the compiler can; elsewhere they may seem different.
+template <class T>
+void clear_padding(T& value) {
+#if defined(__GNUC__) && !defined(__clang__)
+  __builtin_clear_padding(&value);
+#endif
+}
+
 // A number for what a call of a kernel was given.
 class TraceHash {
  public:
@@ -74,9 +82,7 @@ class TraceHash {
       tensors_of(value);
     } else if constexpr (std::is_trivially_copyable_v<T>) {
       T copy = value;
-#if defined(__GNUC__) && !defined(__clang__)
-      __builtin_clear_padding(&copy);  // elsewhere equal numbers may seem different: then a step is not repeated
-#endif
+      clear_padding(copy);
       bytes(&copy, sizeof copy);
     } else {
       static_assert(
@@ -129,13 +135,14 @@ class Recorder {
   bool enter() { return !std::exchange(inside_, true); }
   void leave() { inside_ = false; }
 
-  void repeat_later(std::function<void()> effect) { effects_.push_back(std::move(effect)); }
+  void repeat_later(std::function<void()> effect) { effects_.push_back({std::move(effect)}); }
   void repeat_while(const char* what, std::function<bool()> holds) { conditions_.push_back({what, std::move(holds)}); }
 
   // The place of an input, and where in its storage it begins; -1 for any other storage.
   int64_t input_of(const Storage& storage) const;
   int64_t input_offset(int64_t input) const { return inputs_[static_cast<size_t>(input)].offset; }
-  bool is_from_before(const Storage& storage) const { return storage.serial < first_serial_; }
+  bool is_from_before(uint64_t serial) const { return serial < first_serial_; }
+  bool is_from_before(const Storage& storage) const { return is_from_before(storage.serial); }
 
   bool is_recording() const { return recording_; }
   const std::vector<TraceEntry>& trace() const { return trace_; }
@@ -164,6 +171,11 @@ class Recorder {
     const char* what;
     std::function<bool()> holds;
   };
+  // What a repetition does to the host: something, or the version of a storage grows.
+  struct Effect {
+    std::function<void()> run;
+    Storage* written = nullptr;
+  };
   Recorder* const outer_;
   const Device device_;
   bool recording_;
@@ -182,19 +194,17 @@ class Recorder {
   std::vector<TraceEntry> trace_;
   std::vector<External> externals_;
   std::vector<std::shared_ptr<Storage>> kept_;  // until the graph has been launched, though the step lets go of them
-  std::vector<Storage*> written_;
   std::vector<Leaf> leaves_;
   std::vector<Condition> conditions_;
-  std::vector<std::function<void()>> effects_;
+  std::vector<Effect> effects_;  // in the order of the step: one may remember a version
 };
 
 // What must hold for a graph to be launched, and what its launch does to the host.
 struct Recorder::Requirements {
   std::vector<External> externals;
-  std::vector<Storage*> written;  // all of them externals
   std::vector<Leaf> leaves;
   std::vector<Condition> conditions;
-  std::vector<std::function<void()>> effects;
+  std::vector<Effect> effects;  // on the versions of externals alone
 
   std::string what_changed() const;  // empty: nothing
   void repeat_effects();

@@ -78,12 +78,24 @@ struct Node {
   ~Node();
 };
 
-// The gradient of a leaf, and hooks on it.
+// A leaf's copy of 16 bits (core/autocast.h). It keeps its address while the leaf keeps its elements.
+struct Shadow {
+  std::shared_ptr<Storage> storage;
+  DType dtype = DType::bfloat16;
+  // The leaf's storage when it was written.
+  uint64_t version = ~uint64_t{0};
+  uint64_t exposures = 0;
+  uint64_t serial = 0;  // of that time, among those of storages
+};
+
+// The gradient of a leaf, hooks on it, and its shadow.
 struct GradState {
   Tensor grad;
   bool zeroed = false;  // stands for zeros, the next write overwrites
   std::vector<Hook> hooks;
-  int64_t awaited = 0;  // contributions still to come in the running backward pass
+  int64_t awaited = 0;                 // contributions still to come in the running backward pass
+  std::unique_ptr<Shadow> shadow;      // of a leaf that an operation of 16 bits has used
+  std::shared_ptr<TensorImpl> master;  // of a tensor over a shadow: the leaf, to which gradients go
 };
 
 // Where a gradient belongs, and whether it is added to what is there.

@@ -86,7 +86,7 @@ void Recorder::uses(const std::shared_ptr<Storage>& storage) {
 
 void Recorder::writes(const Storage& storage) {
   if (input_of(storage) >= 0) return interrupt("a change of an input in place");
-  if (recording_ && is_from_before(storage)) written_.push_back(const_cast<Storage*>(&storage));
+  if (recording_ && is_from_before(storage)) effects_.push_back({{}, const_cast<Storage*>(&storage)});
 }
 
 void Recorder::moves(const Storage& storage) {
@@ -127,7 +127,7 @@ std::string Recorder::obstacle() {
 }
 
 bool Recorder::undo() {
-  const auto has_happened = [](const std::function<void()>& effect) { return effect.target<Computation>() == nullptr; };
+  const auto has_happened = [](const Effect& e) { return e.run && e.run.target<Computation>() == nullptr; };
   if (!recording_ || std::any_of(effects_.begin(), effects_.end(), has_happened)) return false;
   recording_ = false;
   runtime_table(device_.type()).abandon_capture(device_.index());
@@ -146,11 +146,11 @@ std::unique_ptr<Recorder::Requirements> Recorder::take_requirements() {
     leaf.is_zeroed = state != nullptr && state->zeroed;
   }
   // A version that grows is of a tensor which the graph must find where it was.
-  std::erase_if(written_, [&](const Storage* storage) {
-    return std::none_of(externals_.begin(), externals_.end(), [&](const External& e) { return e.storage == storage; });
+  std::erase_if(effects_, [&](const Effect& effect) {
+    const auto is_it = [&](const External& e) { return e.storage == effect.written; };
+    return effect.written != nullptr && std::none_of(externals_.begin(), externals_.end(), is_it);
   });
   result->externals = std::move(externals_);
-  result->written = std::move(written_);
   result->leaves = std::move(leaves_);
   result->conditions = std::move(conditions_);
   result->effects = std::move(effects_);
@@ -178,8 +178,12 @@ std::string Recorder::Requirements::what_changed() const {
 }
 
 void Recorder::Requirements::repeat_effects() {
-  for (Storage* const storage : written) ++storage->version;  // first: an effect may remember one
-  for (const auto& effect : effects) effect();
+  for (const Effect& effect : effects) {
+    if (effect.written != nullptr)
+      ++effect.written->version;
+    else
+      effect.run();
+  }
   for (const Leaf& l : leaves)
     if (l.leaf->grad) l.leaf->grad->zeroed = l.is_zeroed;
 }

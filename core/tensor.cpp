@@ -96,8 +96,12 @@ Tensor Tensor::to(Device target) const {
 
 Tensor Tensor::to(DType type) const {
   if (type == dtype()) return *this;
-  detail::make_plain(*this);
   Tensor result = detail::allocate(shape(), type, device());
+  const auto narrow = [](DType t) { return is_floating(t) && size_of(t) <= 4; };
+  if (device().is_cuda() && narrow(type) && narrow(dtype()))
+    detail::set_layout(result, detail::layout_of(*this));  // element by element, in any order
+  else
+    detail::make_plain(*this);
   kernel::copy[device()](*this, result);
   if (is_floating(type))
     detail::record("to", result, {*this}, [home = dtype()](Backward& b) { b.set(0, b.grad().to(home)); });
@@ -124,7 +128,7 @@ void Tensor::set_data(const Tensor& source) {
   impl.numel = from.numel;
   impl.dtype = from.dtype;
   impl.contiguous = from.contiguous;
-  if (impl.grad) impl.grad->grad = {}, impl.grad->zeroed = false;
+  if (impl.grad) impl.grad->grad = {}, impl.grad->zeroed = false, impl.grad->shadow.reset();
 }
 
 Tensor Tensor::sum() const { return dnn::sum(*this); }

@@ -150,18 +150,21 @@ ChunkList listed(const std::vector<Tensor>& gradients) {
 
 }  // namespace
 
-void measure_gradients(const std::vector<Tensor>& gradients, const MeasureOptions& options,
-                       const GradientMeasures& out) {
+void measure_gradients(const std::vector<Tensor>& gradients, bool infinity_norm, double max_norm, const Tensor& scale,
+                       const Tensor& norm, const Tensor& factor, const Tensor& non_finite) {
   const ChunkList list = listed(gradients);
   Context& context = Context::of(gradients.front());
   const Grid grid = context.grid(list.chunks() * 256);
   const Scratch scratch(context, static_cast<int64_t>(sizeof(Measured)) * grid.blocks);
   Measured* partials = scratch.as<Measured>();
-  const CombineMeasured combine{options.infinity_norm};
+  const CombineMeasured combine{infinity_norm};
   if (!list.empty()) launch(measure_kernel, grid, context, combine, list.on(context), partials);
-  const MeasureNumbers numbers{
-      options.max_norm,        DeviceNumber(options.scale),        detail::raw(out.norm),
-      detail::raw(out.factor), out.norm.dtype() == DType::float64, elements<float>(out.non_finite)};
+  const MeasureNumbers numbers{max_norm,
+                               DeviceNumber(scale),
+                               detail::raw(norm),
+                               detail::raw(factor),
+                               norm.dtype() == DType::float64,
+                               elements<float>(non_finite)};
   launch(measure_finish_kernel, Grid{1, 256}, context, combine, partials, int64_t{grid.blocks}, numbers);
 }
 

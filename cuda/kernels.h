@@ -143,8 +143,8 @@ void rmsprop_update(const std::vector<Tensor>& parameters, const std::vector<Ten
                     const kernel::UpdateExtras& extras);
 void adagrad_update(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                     const std::vector<Tensor>& sums, const AdagradUpdate& options, const kernel::UpdateExtras& extras);
-void measure_gradients(const std::vector<Tensor>& gradients, const MeasureOptions& options,
-                       const GradientMeasures& out);
+void measure_gradients(const std::vector<Tensor>& gradients, bool infinity_norm, double max_norm, const Tensor& scale,
+                       const Tensor& norm, const Tensor& factor, const Tensor& non_finite);
 void scale_gradients(const std::vector<Tensor>& gradients, const Tensor& factor);
 void update_loss_scale(const Tensor& scale, const Tensor& streak, const Tensor& non_finite,
                        const LossScaleUpdate& options);

@@ -94,14 +94,6 @@ void initialize(Layer& net, const std::string& file) {
                           " has another shape, expected that of the last layer alone, " + last);
 }
 
-void choose_precision(const Settings& set, Device device) {
-  if (set.precision == "float32") return;
-  if (set.precision != "tf32")
-    throw ArgumentError("precision " + set.precision + " is not there yet, expected float32 or tf32");
-  if (device.is_cpu()) throw ArgumentError("precision tf32 is there on GPUs alone, expected float32 on a CPU");
-  allow_tf32({.convolution = true, .product = true});
-}
-
 std::shared_ptr<Optimizer> optimizer_for(const Settings& set, const std::vector<Tensor>& parameters) {
   if (set.optimizer == "adamw")
     return std::make_shared<AdamW>(parameters, AdamWOptions{.lr = set.lr, .weight_decay = set.weight_decay});
@@ -132,7 +124,8 @@ std::string description(const Settings& set, const Data& data, const Shape& imag
 
 void train(const Settings& set) {
   const Device device(set.device);
-  choose_precision(set, device);
+  const Arithmetic precision = arithmetic_of(set.precision);
+  check_precision(precision, device);
   const Data data = load(set);
   const TransformedDataset augmented(data.train, transforms(set, data, true));
   const TransformedDataset plain(data.test, transforms(set, data, false));
@@ -155,6 +148,7 @@ void train(const Settings& set) {
                          .device = device,
                          .lr_schedule = schedule_for(set, set.epochs * train.size()),
                          .clip_norm = set.clip_norm,
+                         .precision = precision,
                          .metadata = {{"classifier", description(set, data, image)}},
                          .handle_signals = true};
   options.loss = [&](const Tensor& output, const Tensor& target) {
@@ -223,7 +217,7 @@ int main(int argc, char** argv) try {
   app.add_option("--crop", set.crop, "Random crops after padding by so many pixels; 0: none");
   app.add_option("--flip", set.flip, "Mirror every second image");
   app.add_option("--cutout", set.cutout, "Erase a square of so many pixels; 0: none");
-  app.add_option("--precision", set.precision, "float32, or tf32 in all products of a GPU");
+  app.add_option("--precision", set.precision, "float32, or on a GPU tf32 in all products, bf16 or fp16");
   app.add_option("--seed", set.seed, "Of the first weights, the order of the images and all other chance");
   app.add_option("--device", set.device, "Where to compute: cpu or cuda");
   app.add_option("--threads", set.threads, "Threads that load images");

@@ -7,6 +7,7 @@
 #include "dnn/error.h"
 #include "dnn/ops.h"
 #include "train/batch_loss.h"
+#include "train/precision_scope.h"
 
 namespace dnn {
 namespace {
@@ -51,6 +52,7 @@ Device device_of(const Module& net) {
 Evaluation evaluate(Layer& net, DataLoader& loader, const EvaluateOptions& options) {
   const EvaluationScope scope(net);
   const Device device = device_of(net);
+  check_precision(options.precision, device);
   const double start = options.clock();
   RunningMean loss;
   Accuracy accuracy;
@@ -59,9 +61,15 @@ Evaluation evaluate(Layer& net, DataLoader& loader, const EvaluateOptions& optio
   for (const Batch& batch : loader) {
     if (options.cancelled && options.cancelled()) break;
     const Tensor target = batch.target.to(device);
-    const Tensor output = net(batch.input.to(device));
+    Tensor output;
+    BatchLoss batch_loss;
+    {
+      const PrecisionScope precision(options.precision);
+      output = readable(net(batch.input.to(device)), options.precision);
+      batch_loss = loss_of(options.loss, output, target);
+    }
     const int64_t count = batch.input.size(0);
-    gather(loss, accuracy, loss_of(options.loss, output, target), count, output, target);
+    gather(loss, accuracy, batch_loss, count, output, target);
     for (const auto& metric : options.metrics) metric->update(output, target);
     result.samples += count;
   }

@@ -14,6 +14,7 @@
 #include "dnn/autograd.h"
 #include "dnn/ops.h"
 #include "dnn/train/trainer.h"
+#include "train/precision_scope.h"
 
 namespace dnn {
 namespace {
@@ -107,7 +108,7 @@ bool StopOnNaN::wants_update(const Trainer& trainer) const { return trainer.step
 void StopOnNaN::on_update(Trainer& trainer, std::span<const Batch> batches, const Tensor& loss) {
   if (!wants_update(trainer)) return;
   std::vector<Tensor> seen{loss};
-  if (options_.gradients)
+  if (options_.gradients && !trainer.scaler().options().enabled)
     for (const Tensor& parameter : trainer.optimizer().parameters())
       if (parameter.has_grad()) seen.push_back(parameter.grad());
   if (sum_is_finite(seen) || std::all_of(seen.begin(), seen.end(), is_finite)) return;
@@ -126,7 +127,8 @@ std::string StopOnNaN::find_cause(Trainer& trainer, std::span<const Batch> batch
   for (const Batch& batch : batches) {
     if (!is_finite(batch.input)) return fmt::format("the input of the net is not finite: {}", facts(batch.input));
     const Watch watch(net);
-    const Tensor output = net(batch.input.to(trainer.device()));
+    const PrecisionScope scope(trainer.options().precision);
+    const Tensor output = readable(net(batch.input.to(trainer.device())), trainer.options().precision);
     if (!watch.found().empty()) return fmt::format("the first layer whose output is not finite is {}", watch.found());
     const Tensor loss = trainer.options().loss(output, batch.target.to(trainer.device()));
     if (!is_finite(loss))

@@ -12,9 +12,9 @@
 #include "dnn/io.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/loss.h"
-#include "dnn/optim/clip.h"
 #include "dnn/random.h"
 #include "train/batch_loss.h"
+#include "train/precision_scope.h"
 
 namespace dnn {
 namespace {
@@ -40,7 +40,11 @@ int64_t samples_of(const DataLoader& loader) {
 }  // namespace
 
 Trainer::Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOptions options)
-    : net_(net), optimizer_(std::move(optimizer)), options_(std::move(options)), given_loss_(options_.loss) {
+    : net_(net),
+      optimizer_(std::move(optimizer)),
+      options_(std::move(options)),
+      given_loss_(options_.loss),
+      scaler_({.enabled = options_.precision == Arithmetic::float16}) {
   if (!optimizer_) throw ArgumentError("trainer: optimizer is null");
   if (options_.epochs < 0) throw ArgumentError(fmt::format("trainer: epochs is {}, expected >= 0", options_.epochs));
   if (options_.accumulate < 1)
@@ -66,6 +70,7 @@ Trainer::Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOption
     if (!callback) throw ArgumentError("trainer: a callback is null");
     callbacks_.push_back(callback);
   }
+  check_precision(options_.precision, options_.device.value_or(device_of(net_)));
   if (options_.device) net_.to(*options_.device);
   device_ = device_of(net_);
 }
@@ -82,6 +87,7 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
   resumed_ = stopped_ = interrupted_ = false;
   validates_ = validation != nullptr;
   device_ = device_of(net_);  // it may have been moved since
+  check_precision(options_.precision, device_);
   if (options_.handle_signals) interrupt_.emplace();
   try {
     notify([&](Callback& callback) { callback.on_fit_begin(*this); });
@@ -175,12 +181,13 @@ std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::spa
   Tensor step_loss;
   optimizer_->zero_grad();
   for (size_t i = 0; i < inputs.size(); i += 2) {
+    const PrecisionScope scope(options_.precision);
     const Tensor& target = inputs[i + 1];
-    const Tensor output = net_(inputs[i]);
+    const Tensor output = readable(net_(inputs[i]), options_.precision);
     BatchLoss loss = loss_of(given_loss_, output, target);
     const double share = static_cast<double>(inputs[i].size(0)) / static_cast<double>(count);
     const Tensor part = inputs.size() == 2 ? loss.loss : loss.loss * share;
-    part.backward();
+    scaler_.backward(part);
     if (!batches.empty()) step_loss = step_loss.defined() ? step_loss + part.detach() : part.detach();
     loss.loss = loss.loss.detach();
     losses.push_back(std::move(loss));
@@ -188,11 +195,11 @@ std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::spa
     results.push_back(target);
   }
   if (!batches.empty()) notify([&](Callback& callback) { callback.on_update(*this, batches, step_loss); });
-  if (options_.clip_norm > 0) clip_grad_norm_(optimizer_->parameters(), options_.clip_norm);
   {
     const ScaledLearningRate scaled(*optimizer_, lr_factor_);
     if (!batches.empty()) lr_ = optimizer_->lr();
-    optimizer_->step();
+    scaler_.step(*optimizer_, {.clip_norm = options_.clip_norm});
+    scaler_.update();
   }
   for (size_t i = 0; i < losses.size(); ++i) {
     const Tensor &output = results[2 * i], &target = results[2 * i + 1];
@@ -215,9 +222,12 @@ bool Trainer::validate(DataLoader& validation, EpochStats& stats) {
   validation.set_epoch(epoch_);
   try {
     const auto interrupted = [&] { return cancelled() && interrupted_; };
-    const Evaluation result = dnn::evaluate(
-        net_, validation,
-        {.loss = given_loss_, .metrics = options_.metrics, .clock = options_.clock, .cancelled = interrupted});
+    const Evaluation result = dnn::evaluate(net_, validation,
+                                            {.loss = given_loss_,
+                                             .metrics = options_.metrics,
+                                             .clock = options_.clock,
+                                             .cancelled = interrupted,
+                                             .precision = options_.precision});
     stats.val_loss = result.loss;
     stats.val_accuracy = result.accuracy;
     stats.val_metrics = result.metrics;
@@ -264,16 +274,29 @@ EpochStats Trainer::training_stats() const {
 
 Evaluation Trainer::evaluate(DataLoader& loader) {
   const StateDict before = gathering_ ? gathered().clone() : StateDict();
-  const Evaluation result =
-      dnn::evaluate(net_, loader, {.loss = given_loss_, .metrics = options_.metrics, .clock = options_.clock});
+  const Evaluation result = dnn::evaluate(
+      net_, loader,
+      {.loss = given_loss_, .metrics = options_.metrics, .clock = options_.clock, .precision = options_.precision});
   if (gathering_) set_gathered(before);
   return result;
 }
 
-Tensor Trainer::predict(const Tensor& input) { return dnn::predict(net_, input); }
-Tensor Trainer::predict(DataLoader& loader) { return dnn::predict(net_, loader); }
-Tensor Trainer::predict_classes(const Tensor& input) { return dnn::predict_classes(net_, input); }
-Tensor Trainer::predict_classes(DataLoader& loader) { return dnn::predict_classes(net_, loader); }
+Tensor Trainer::predict(const Tensor& input) {
+  const PrecisionScope scope(options_.precision);
+  return readable(dnn::predict(net_, input), options_.precision);
+}
+Tensor Trainer::predict(DataLoader& loader) {
+  const PrecisionScope scope(options_.precision);
+  return readable(dnn::predict(net_, loader), options_.precision);
+}
+Tensor Trainer::predict_classes(const Tensor& input) {
+  const PrecisionScope scope(options_.precision);
+  return dnn::predict_classes(net_, input);
+}
+Tensor Trainer::predict_classes(DataLoader& loader) {
+  const PrecisionScope scope(options_.precision);
+  return dnn::predict_classes(net_, loader);
+}
 
 void Trainer::scale_lr(double factor) {
   if (!(std::isfinite(factor) && factor >= 0))

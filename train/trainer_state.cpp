@@ -3,6 +3,7 @@
 //   epoch.*             sums, seconds and learning rate of the running epoch, if it is not complete
 //   metrics.<name>.*    what the user's metrics have gathered in it
 //   callbacks.<name>.*  what callbacks remember; the second one of a name is "<name>_2"
+//   scaler.*            the scale of the loss, with float16
 #include <fmt/format.h>
 
 #include <map>
@@ -89,6 +90,7 @@ StateDict Trainer::training_state() const {
     state.insert("epoch.seconds", state_number(seconds()));
     state.insert("epoch.lr", state_number(lr_));
   }
+  if (scaler_.options().enabled) state.insert("scaler.", scaler_.state_dict());
   const std::vector<std::string> prefixes = prefixes_of(callbacks_);
   for (size_t i = 0; i < callbacks_.size(); ++i) state.insert(prefixes[i], callbacks_[i]->state_dict());
   return state;
@@ -104,6 +106,8 @@ void Trainer::set_training_state(const StateDict& state) {
     lr_ = lr;
   }
   gathering_ = inside;
+  if (const StateDict scaler = state.with_prefix("scaler."); scaler_.options().enabled && !scaler.empty())
+    scaler_.load_state_dict(scaler);
   const std::vector<std::string> prefixes = prefixes_of(callbacks_);
   for (size_t i = 0; i < callbacks_.size(); ++i) {
     const StateDict part = state.with_prefix(prefixes[i]);

@@ -19,6 +19,7 @@ struct UpdateExtras {
   template <class Visit>
   void each_tensor(Visit&& visit) const {
     for (const Tensor& shadow : shadows) visit(shadow);
+    visit(control.factor), visit(control.skip), visit(control.skipped);
   }
 };
 
@@ -63,9 +64,10 @@ inline constinit Slot<void(const std::vector<Tensor>& parameters, const std::vec
                            const std::vector<Tensor>& sums, const AdagradUpdate& options, const UpdateExtras& extras)>
     adagrad_update{"adagrad_update"};
 
-// The numbers of `out` from gradients of any floating types; norm and factor are both float32 or both float64.
-inline constinit Slot<void(const std::vector<Tensor>& gradients, const MeasureOptions& options,
-                           const GradientMeasures& out)>
+// What MeasureOptions and GradientMeasures name, of gradients of any floating types; norm and factor are both float32
+// or both float64, the scale may be undefined.
+inline constinit Slot<void(const std::vector<Tensor>& gradients, bool infinity_norm, double max_norm,
+                           const Tensor& scale, const Tensor& norm, const Tensor& factor, const Tensor& non_finite)>
     measure_gradients{"measure_gradients"};
 
 struct ScaleWork {

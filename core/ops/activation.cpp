@@ -1,6 +1,7 @@
 // The activations: a line each over the shared body of unary operations.
 #include "dnn/ops/activation.h"
 
+#include "core/autocast.h"
 #include "core/ops/elementwise.h"
 
 namespace dnn {
@@ -28,11 +29,15 @@ Tensor gelu(const Tensor& x, GeluForm form) {
 Tensor softplus(const Tensor& x, const SoftplusOptions& options) {
   if (!(options.beta > 0))
     throw ArgumentError(fmt::format("softplus: beta is {}, expected a positive number", options.beta));
-  return unary(functor::Softplus{.beta = options.beta, .threshold = options.threshold}, x);
+  return unary(functor::Softplus{.beta = options.beta, .threshold = options.threshold}, detail::widened(x));
 }
 
 Tensor prelu(const Tensor& x, const Tensor& weight) {
   detail::check_defined("prelu", {{"x", &x}, {"weight", &weight}});
+  if (detail::autocasts()) {
+    const detail::CastScope cast("prelu", x);
+    return prelu(cast(x), cast.weight(weight));
+  }
   detail::check_floating("prelu", "x", x);
   detail::check_same_dtype("prelu", {{"x", &x}, {"weight", &weight}});
   const int64_t channels = x.rank() > 1 ? x.size(1) : 1;

@@ -1,6 +1,7 @@
 // Element-wise operations of two tensors, and of a tensor with a number.
 #include "dnn/ops/binary.h"
 
+#include "core/autocast.h"
 #include "core/ops/elementwise.h"
 #include "dnn/ops/compare.h"
 #include "dnn/ops/factory.h"
@@ -11,6 +12,7 @@ namespace dnn {
 
 using detail::binary;
 using detail::unary;
+using detail::widened;
 
 namespace {
 
@@ -57,11 +59,11 @@ Tensor mul(const Tensor& a, Scalar b) { return affine(a, b.to_double(), 0, b, "m
 Tensor div(const Tensor& a, Scalar b) { return unary(functor::DivideBy{.divisor = b.to_double()}, a); }
 Tensor div(Scalar a, const Tensor& b) { return unary(functor::Reciprocal{.numerator = a.to_double()}, b, "div"); }
 
-Tensor pow(const Tensor& a, const Tensor& b) { return binary(functor::Pow{}, a, b); }
+Tensor pow(const Tensor& a, const Tensor& b) { return binary(functor::Pow{}, widened(a), widened(b)); }
 
 Tensor pow(const Tensor& a, Scalar b) {
   detail::check_defined("pow", {{"a", &a}});
-  const Tensor x = with_scalar(a, b);
+  const Tensor x = with_scalar(widened(a), b);
   const double exponent = b.to_double();
   if (!is_floating(x.dtype())) {
     if (exponent < 0)
@@ -77,7 +79,7 @@ Tensor pow(const Tensor& a, Scalar b) {
 
 Tensor pow(Scalar a, const Tensor& b) {
   detail::check_defined("pow", {{"b", &b}});
-  const Tensor x = with_scalar(b, a);
+  const Tensor x = with_scalar(widened(b), a);
   if (!is_floating(x.dtype())) return binary(functor::Pow{}, detail::number_beside(x, a), x);
   return unary(functor::NumberPow{.base = a.to_double()}, x);
 }

@@ -1,6 +1,7 @@
 // Convolution of images.
 #include "dnn/ops/conv.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/conv.h"
 #include "core/node.h"
@@ -131,6 +132,14 @@ Tensor convolve(const char* where, const Tensor& input, const Tensor& weight, co
 }  // namespace
 
 Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  if (detail::autocasts()) {
+    const detail::CastScope cast("conv2d", input);
+    const Tensor x = cast(input), w = cast.weight(weight), b = cast.weight(bias);
+    if (!options.add.defined() || options.add.dtype() == cast.type()) return conv2d(x, w, b, options);
+    Conv2dOptions plain = options;
+    plain.activation = Activation::none, plain.add = {};
+    return detail::compose(conv2d(x, w, b, plain), options.add, options.activation);
+  }
   return convolve("conv2d", input, weight, bias, options);
 }
 
@@ -138,6 +147,10 @@ Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
   detail::check_defined("conv1d", {{"input", &input}, {"weight", &weight}});
   detail::check_rank("conv1d", "input", input, 3);
   detail::check_rank("conv1d", "weight", weight, 3);
+  if (detail::autocasts()) {
+    const detail::CastScope cast("conv1d", input);
+    return conv1d(cast(input), cast.weight(weight), cast.weight(bias), options);
+  }
   const Tensor y = convolve("conv1d", input.unsqueeze(2), weight.unsqueeze(2), bias,
                             {.stride = Size2(1, options.stride),
                              .padding = Size2(0, options.padding),

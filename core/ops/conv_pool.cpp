@@ -1,6 +1,7 @@
 // Convolution with max pooling behind it: one operation where the device has kernels for both at once, else the two.
 #include "core/kernels/conv_pool.h"
 
+#include "core/autocast.h"
 #include "core/node.h"
 #include "core/ops/fusion.h"
 #include "core/ops/image_problems.h"
@@ -36,6 +37,13 @@ bool fuses_conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Te
                              const Pool2dOptions& pool) {
   if (!input.defined() || !kernel::conv2d_pool_fits.filled(input.device())) return false;
   try {
+    if (detail::autocasts()) {
+      const detail::CastScope cast("conv2d", input);
+      const bool is_cast = is_floating(input.dtype()) && input.dtype() != DType::float64;
+      const Tensor x =
+          is_cast ? detail::allocate(input.shape(), cast.type(), input.device()) : input;  // to be asked for
+      return fuses_conv2d_max_pool2d(x, cast.weight(weight), cast.weight(bias), conv, pool);
+    }
     return fits(problem_of(input, weight, bias, conv, pool), input.device(), conv);
   } catch (const Error&) {  // which the operation itself throws
     return false;
@@ -44,6 +52,11 @@ bool fuses_conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Te
 
 Tensor conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& conv,
                          const Pool2dOptions& pool) {
+  if (detail::autocasts()) {
+    if (conv.add.defined()) return max_pool2d(conv2d(input, weight, bias, conv), pool);
+    const detail::CastScope cast("conv2d", input);
+    return conv2d_max_pool2d(cast(input), cast.weight(weight), cast.weight(bias), conv, pool);
+  }
   const ConvPoolProblem problem = problem_of(input, weight, bias, conv, pool);
   const Device device = input.device();
   if (!fits(problem, device, conv)) return max_pool2d(conv2d(input, weight, bias, conv), pool);

@@ -1,5 +1,6 @@
 // The transpose of a convolution: what a convolution's gradient with respect to its input computes, so it runs on the
 // convolution's kernels with the roles exchanged. The input here is that convolution's output.
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/conv.h"
 #include "core/node.h"
@@ -76,6 +77,10 @@ Layout output_layout(const ConvProblem& problem, Layout input) {
 
 Tensor conv_transpose2d(const Tensor& input, const Tensor& weight, const Tensor& bias,
                         const ConvTranspose2dOptions& options) {
+  if (detail::autocasts()) {
+    const detail::CastScope cast(where, input);
+    return conv_transpose2d(cast(input), cast.weight(weight), cast.weight(bias), options);
+  }
   const ConvProblem problem = problem_of(input, weight, bias, options);
   const Device device = input.device();
   const Tensor x = input.contiguous();

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/autocast.h"
 #include "core/ops/fusion.h"
 #include "core/ops/reduction.h"
 #include "dnn/ops/binary.h"
@@ -21,6 +22,9 @@ using Plan = detail::ReductionPlan;
 namespace {
 
 bool is_narrow(const Tensor& x) { return x.defined() && is_floating(x.dtype()) && size_of(x.dtype()) == 2; }
+
+// The type of the result of those that stay in float32 under autocast.
+DType type_of(const Tensor& x) { return detail::autocasts() ? DType::float32 : x.dtype(); }
 
 Tensor fold(const Tensor& x, const Plan& p, const FoldRule& rule, DType type) {
   NoGrad no_grad;
@@ -77,7 +81,7 @@ Tensor spread(const char* where, bool root, const Tensor& x, const VarOptions& o
 
 Tensor prod(const Tensor& x, const ReduceOptions& options) {
   detail::check_defined("prod", {{"input", &x}});
-  if (is_narrow(x)) return prod(x.to(DType::float32), options).to(x.dtype());
+  if (is_narrow(x)) return prod(x.to(DType::float32), options).to(type_of(x));
   const Plan p = detail::plan_reduction("prod", x, options.dims, options.keepdim);
   const Tensor out = fold(x, p, {.fold = Fold::product}, is_floating(x.dtype()) ? x.dtype() : DType::int64);
   detail::record("prod", out, {x}, [p, x = Saved(x)](Backward& b) {
@@ -98,7 +102,7 @@ Tensor norm(const Tensor& x, const VectorNormOptions& options) {
   detail::check_floating("norm", "input", x);
   if (!(options.p >= 0))
     throw ArgumentError(fmt::format("norm: p is {}, expected 0 or more (input {})", options.p, x.shape()));
-  if (is_narrow(x)) return norm(x.to(DType::float32), options).to(x.dtype());
+  if (is_narrow(x)) return norm(x.to(DType::float32), options).to(type_of(x));
   const Plan p = detail::plan_reduction("norm", x, options.dims, options.keepdim);
   const FoldRule rule{.fold = std::isinf(options.p) ? Fold::largest_magnitude
                               : options.p == 0      ? Fold::nonzeros
@@ -125,7 +129,7 @@ Tensor norm(const Tensor& x, const VectorNormOptions& options) {
 Tensor logsumexp(const Tensor& x, const ReduceOptions& options) {
   detail::check_defined("logsumexp", {{"input", &x}});
   detail::check_floating("logsumexp", "input", x);
-  if (is_narrow(x)) return logsumexp(x.to(DType::float32), options).to(x.dtype());
+  if (is_narrow(x)) return logsumexp(x.to(DType::float32), options).to(type_of(x));
   const Plan p = detail::plan_reduction("logsumexp", x, options.dims, options.keepdim);
   const FoldRule rule{.fold = Fold::log_of_exponentials};
   Tensor out;

@@ -1,6 +1,7 @@
 // The affine map of a linear layer.
 #include "dnn/ops/linear.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/linear.h"
 #include "core/kernels/reduce.h"
@@ -47,6 +48,12 @@ void input_gradient(Backward& b, const Tensor& grad, const Tensor& weight) {
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, const LinearOptions& options) {
   const Tensor& add = options.add;
+  if (detail::autocasts()) {
+    const detail::CastScope cast("linear", input);
+    const Tensor x = cast(input), w = cast.weight(weight), b = cast.weight(bias);
+    if (!add.defined() || add.dtype() == cast.type()) return linear(x, w, b, options);
+    return detail::compose(linear(x, w, b), add, options.activation);
+  }
   detail::check_defined("linear", {{"input", &input}, {"weight", &weight}});
   detail::check_same_device("linear", {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &add}});
   const DType type =

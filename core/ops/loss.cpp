@@ -1,6 +1,7 @@
 // Losses. Cross-entropy and nll_loss have kernels that compute a row in one go; the others are compositions.
 #include "dnn/ops/loss.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/loss.h"
 #include "core/ops/elementwise.h"
@@ -14,6 +15,7 @@ namespace dnn {
 
 using detail::Backward;
 using detail::Saved;
+using detail::widened;
 using kernel::CrossEntropyRule;
 
 namespace {
@@ -128,7 +130,7 @@ Tensor labelled_of_any_rank(const char* where, const char* name, const Tensor& i
                             const Tensor& weight, const std::optional<int64_t>& ignore_index, Reduction reduction,
                             CrossEntropyRule rule) {
   const bool single = input.rank() == 1 && labels.rank() == 0;
-  const Tensor x = single ? input.unsqueeze(0) : input;
+  const Tensor x = widened(single ? input.unsqueeze(0) : input);
   check_labels(where, name, x, single ? labels.unsqueeze(0) : labels);
   rule.weights = class_weights(where, weight, x);
   if (ignore_index) rule.ignored = *ignore_index;
@@ -141,7 +143,8 @@ Tensor labelled_of_any_rank(const char* where, const char* name, const Tensor& i
 }
 
 // Cross-entropy with probabilities as targets.
-Tensor expected_cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
+Tensor expected_cross_entropy(const Tensor& input, const Tensor& target, const CrossEntropyOptions& options) {
+  const Tensor logits = widened(input);
   if (logits.shape() != target.shape() || logits.rank() == 0)
     throw ShapeError(
         fmt::format("cross_entropy: targets that are probabilities have the logits' shape (logits {}, targets {})",
@@ -194,7 +197,7 @@ ClassificationLoss classification_loss(const Tensor& logits, const Tensor& label
   check_labels(where, "logits", logits, labels);
   const Tensor sums = detail::allocate({2}, DType::float64, logits.device());
   const double scale = 1.0 / static_cast<double>(logits.size(0));
-  return {labelled_total(where, logits, labels, {.smoothing = label_smoothing}, scale, sums), sums};
+  return {labelled_total(where, widened(logits), labels, {.smoothing = label_smoothing}, scale, sums), sums};
 }
 
 Tensor nll_loss(const Tensor& input, const Tensor& labels, const NllLossOptions& options) {
@@ -209,20 +212,21 @@ Tensor nll_loss(const Tensor& input, const Tensor& labels, const NllLossOptions&
 
 Tensor mse_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
   check_pair("mse_loss", input, target);
-  return reduced("mse_loss", square(input - target), options.reduction);
+  return reduced("mse_loss", square(widened(input) - widened(target)), options.reduction);
 }
 
 Tensor l1_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
   check_pair("l1_loss", input, target);
-  return reduced("l1_loss", abs(input - target), options.reduction);
+  return reduced("l1_loss", abs(widened(input) - widened(target)), options.reduction);
 }
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, const SmoothL1LossOptions& options) {
   check_pair("smooth_l1_loss", input, target);
   if (!(options.beta >= 0))
     throw ArgumentError(fmt::format("smooth_l1_loss: beta is {}, expected at least 0", options.beta));
-  if (options.beta == 0) return reduced("smooth_l1_loss", abs(input - target), options.reduction);
-  return reduced("smooth_l1_loss", detail::unary(functor::HuberLoss{.delta = options.beta}, input - target),
+  const Tensor difference = widened(input) - widened(target);
+  if (options.beta == 0) return reduced("smooth_l1_loss", abs(difference), options.reduction);
+  return reduced("smooth_l1_loss", detail::unary(functor::HuberLoss{.delta = options.beta}, difference),
                  options.reduction);
 }
 
@@ -231,11 +235,12 @@ Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLossOpti
   if (!(options.delta > 0))
     throw ArgumentError(fmt::format("huber_loss: delta is {}, expected a positive number", options.delta));
   const functor::HuberLoss huber{.delta = options.delta, .slope = options.delta};
-  return reduced("huber_loss", detail::unary(huber, input - target), options.reduction);
+  return reduced("huber_loss", detail::unary(huber, widened(input) - widened(target)), options.reduction);
 }
 
-Tensor bce_with_logits(const Tensor& input, const Tensor& target, const BceOptions& options) {
-  check_pair("bce_with_logits", input, target);
+Tensor bce_with_logits(const Tensor& logits, const Tensor& labels, const BceOptions& options) {
+  check_pair("bce_with_logits", logits, labels);
+  const Tensor input = widened(logits), target = widened(labels);
   Tensor losses;
   if (options.pos_weight.defined()) {
     // -log s(x) is the loss of a target of 1.
@@ -253,8 +258,9 @@ Tensor bce_with_logits(const Tensor& input, const Tensor& target, const BceOptio
   return reduced("bce_with_logits", losses, options.reduction);
 }
 
-Tensor kl_div(const Tensor& input, const Tensor& target, const KlDivOptions& options) {
-  check_pair("kl_div", input, target);
+Tensor kl_div(const Tensor& logarithms, const Tensor& probabilities, const KlDivOptions& options) {
+  check_pair("kl_div", logarithms, probabilities);
+  const Tensor input = widened(logarithms), target = widened(probabilities);
   return reduced(
       "kl_div",
       options.log_target ? exp(target) * (target - input) : detail::binary(functor::KlDivergence{}, input, target),
@@ -265,7 +271,7 @@ Tensor quadratic_cost(const Tensor& output, const Tensor& target) {
   check_pair("quadratic_cost", output, target);
   if (output.rank() == 0)
     throw ShapeError("quadratic_cost: output is a single number, expected samples [n, ...] (output [])");
-  return sum(square(output - target)) * (0.5 / static_cast<double>(output.size(0)));
+  return sum(square(widened(output) - widened(target))) * (0.5 / static_cast<double>(output.size(0)));
 }
 
 }  // namespace dnn

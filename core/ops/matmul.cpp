@@ -1,4 +1,5 @@
 // Products of matrices, of stacks of them, and of vectors.
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/ops/gemm.h"
 #include "dnn/ops/binary.h"
@@ -147,6 +148,10 @@ void check_operands(const char* where, const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
+  if (detail::autocasts()) {
+    const detail::CastScope cast("matmul", a);
+    return matmul(cast.operand(a), cast.operand(b));
+  }
   check_operands("matmul", a, b);
   if (a.rank() == 0 || b.rank() == 0 || a.size(-1) != b.size(b.rank() == 1 ? 0 : -2))
     throw ShapeError(
@@ -167,6 +172,10 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
+  if (detail::autocasts()) {
+    const detail::CastScope cast("bmm", a);
+    return bmm(cast.operand(a), cast.operand(b));
+  }
   check_operands("bmm", a, b);
   if (a.rank() != 3 || b.rank() != 3 || a.size(0) != b.size(0) || a.size(2) != b.size(1))
     throw ShapeError(
@@ -175,6 +184,11 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
 }
 
 Tensor dot(const Tensor& a, const Tensor& b) {
+  if (detail::autocasts() && a.defined() && b.defined()) {  // in the wider type of the two
+    const DType type = promote_types(a.dtype(), b.dtype());
+    const detail::AutocastOff off;
+    return dot(a.to(type), b.to(type));
+  }
   check_operands("dot", a, b);
   if (a.rank() != 1 || b.rank() != 1 || a.numel() != b.numel())
     throw ShapeError(fmt::format("dot: {} and {} do not multiply, expected two vectors [n]", a.shape(), b.shape()));

@@ -1,6 +1,7 @@
 // The update rules of the optimizers: checks here, arithmetic in one kernel over all parameters.
 #include "dnn/ops/optim.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/optim.h"
 #include "core/storage.h"
@@ -89,9 +90,17 @@ template <class Slot, class Options, class... States>
 void run(const Slot& slot, const List& parameters, const List& gradients, const Options& options,
          const UpdateControl& control, const States&... states) {
   if (parameters.empty()) return;
-  const kernel::UpdateExtras extras{control};
+  kernel::UpdateExtras extras{control};
+  bool shadowed = false;
+  for (const Tensor& p : parameters) {
+    extras.shadows.push_back(detail::shadow_to_write(p, control.skip.defined()));
+    shadowed = shadowed || extras.shadows.back().defined();
+  }
+  if (!shadowed) extras.shadows.clear();
   slot[parameters.front().device()](parameters, gradients, states..., options, extras);
   changed(parameters), (changed(states), ...);
+  for (size_t i = 0; i < extras.shadows.size(); ++i)
+    if (extras.shadows[i].defined()) detail::shadow_written(parameters[i]);
   if (control.skipped.defined()) detail::bump_version(control.skipped);
 }
 
@@ -159,7 +168,8 @@ GradientMeasures measure_gradients(const List& gradients, const MeasureOptions& 
     if (gradient.dtype() == DType::float64) type = DType::float64;
   const GradientMeasures out{detail::allocate({}, type, device), detail::allocate({}, type, device),
                              detail::allocate({}, DType::float32, device)};
-  kernel::measure_gradients[device](gradients, options, out);
+  kernel::measure_gradients[device](gradients, options.infinity_norm, options.max_norm, options.scale, out.norm,
+                                    out.factor, out.non_finite);
   return out;
 }
 

@@ -2,6 +2,7 @@
 // memory cells of an LSTM lie behind the output in the same memory.
 #include "dnn/ops/recurrent.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/recurrent.h"
 #include "core/node.h"
@@ -182,6 +183,14 @@ RecurrentOutput run(const char* where, RecurrentCell cell, const Tensor& input,
                     const std::vector<RecurrentWeights>& weights, const RecurrentState& initial,
                     const RecurrentOptions& options) {
   detail::check_defined(where, {{"input", &input}});
+  if (detail::autocasts()) {
+    const detail::CastScope cast(where, input);
+    std::vector<RecurrentWeights> narrow;
+    for (const RecurrentWeights& w : weights)
+      narrow.push_back(
+          {cast.weight(w.weight_ih), cast.weight(w.weight_hh), cast.weight(w.bias_ih), cast.weight(w.bias_hh)});
+    return run(where, cell, cast(input), narrow, {cast(initial.h), cast(initial.c)}, options);
+  }
   detail::check_rank(where, "input", input, 3);
   if (cell != RecurrentCell::lstm && initial.c.defined())
     throw ArgumentError(fmt::format("{}: there is an initial c, expected h alone (c {})", where, initial.c.shape()));

@@ -1,6 +1,7 @@
 // Sums and extrema, and the plan that all reductions share.
 #include "dnn/ops/reduce.h"
 
+#include "core/autocast.h"
 #include "core/ops/reduction.h"
 #include "dnn/ops/binary.h"
 
@@ -127,7 +128,8 @@ Tensor position(const char* name, kernel::Extremum which, const Tensor& x, int64
 
 }  // namespace
 
-Tensor sum(const Tensor& x, const ReduceOptions& options) {
+Tensor sum(const Tensor& input, const ReduceOptions& options) {
+  const Tensor x = detail::widened(input);
   const Plan p = plan("sum", x, options);
   Tensor out = detail::allocate(p.result, is_floating(x.dtype()) ? x.dtype() : DType::int64, x.device());
   kernel::reduce_sum[x.device()](arranged(x, p), p.sizes, 1.0, out, false);

@@ -1,6 +1,7 @@
 // Softmax and its logarithm.
 #include "dnn/ops/softmax.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/reduce.h"
 #include "core/node.h"
@@ -17,7 +18,7 @@ Tensor normalised(const char* name, const Tensor& input, int64_t dim, bool logar
   kernel::ReduceShape sizes;
   for (int64_t d = 0; d < input.rank(); ++d)
     (d < along ? sizes.outer : d == along ? sizes.n : sizes.inner) *= input.shape()[d];
-  const Tensor x = input.contiguous();
+  const Tensor x = detail::widened(input).contiguous();
   detail::make_plain(x);
   Tensor y = detail::allocate(x.shape(), x.dtype(), x.device());
   kernel::softmax_forward[x.device()](x, sizes, logarithm, y);

@@ -1,6 +1,7 @@
 // Order along a dimension: the rows are brought to the end, sorted there, and taken back.
 #include "dnn/ops/sort.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/sort.h"
 #include "core/node.h"
@@ -65,7 +66,8 @@ ValuesAndIndices topk(const Tensor& x, int64_t k, const TopkOptions& options) {
   return first_in_order("topk", x, dim, k, options.largest);
 }
 
-Tensor cumsum(const Tensor& x, int64_t dim) {
+Tensor cumsum(const Tensor& input, int64_t dim) {
+  const Tensor x = detail::widened(input);
   detail::check_defined("cumsum", {{"input", &x}});
   const int64_t d = detail::check_dim("cumsum", dim, x.rank());
   kernel::ReduceShape shape;

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/autocast.h"
 #include "core/ops/elementwise.h"
 
 namespace dnn {
 
 using detail::unary;
+using detail::widened;
 
 namespace {
 
@@ -35,15 +37,15 @@ Tensor clamp(const Tensor& x, double low, double high) {
   return unary(functor::Clamp{.low = from, .high = to},
                x.defined() && !is_floating(x.dtype()) && !whole ? x.to(DType::float32) : x);
 }
-Tensor exp(const Tensor& x) { return unary(functor::Exp{}, x); }
-Tensor log(const Tensor& x) { return unary(functor::Log{}, x); }
+Tensor exp(const Tensor& x) { return unary(functor::Exp{}, widened(x)); }
+Tensor log(const Tensor& x) { return unary(functor::Log{}, widened(x)); }
 Tensor sqrt(const Tensor& x) { return unary(functor::Sqrt{}, x); }
 Tensor square(const Tensor& x) { return unary(functor::Square{}, x); }
 Tensor tanh(const Tensor& x) { return unary(functor::Tanh{}, x); }
-Tensor log1p(const Tensor& x) { return unary(functor::Log1p{}, x); }
-Tensor expm1(const Tensor& x) { return unary(functor::Expm1{}, x); }
-Tensor rsqrt(const Tensor& x) { return unary(functor::Rsqrt{}, x); }
-Tensor reciprocal(const Tensor& x) { return unary(functor::Reciprocal{}, x); }
+Tensor log1p(const Tensor& x) { return unary(functor::Log1p{}, widened(x)); }
+Tensor expm1(const Tensor& x) { return unary(functor::Expm1{}, widened(x)); }
+Tensor rsqrt(const Tensor& x) { return unary(functor::Rsqrt{}, widened(x)); }
+Tensor reciprocal(const Tensor& x) { return unary(functor::Reciprocal{}, widened(x)); }
 Tensor sin(const Tensor& x) { return unary(functor::Sin{}, x); }
 Tensor cos(const Tensor& x) { return unary(functor::Cos{}, x); }
 Tensor erf(const Tensor& x) { return unary(functor::Erf{}, x); }

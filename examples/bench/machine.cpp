@@ -60,6 +60,7 @@ Machine measure_machine(Device device) {
   for (int round = 0; round < rounds; ++round) {
     for (const std::string& precision : precisions(device)) {
       if (device.is_cuda()) use_precision(precision);
+      const DType type = autocast_of(precision);
       double& best = machine.flops_per_s[precision];
       const auto attempt = [&](const std::string& what, double flops, const std::function<void()>& step) {
         const double reached = rate(flops, step, device);
@@ -67,10 +68,12 @@ Machine measure_machine(Device device) {
       };
       for (const auto& [a, b] : factors) {
         const auto size = static_cast<double>(a.size(0));
-        attempt(fmt::format("product of {0} x {0}", a.size(0)), 2 * size * size * size, [&] { matmul(a, b); });
+        const Tensor left = a.to(type), right = b.to(type);
+        attempt(fmt::format("product of {0} x {0}", a.size(0)), 2 * size * size * size, [&] { matmul(left, right); });
       }
+      const Tensor image = x.to(type), filters = w.to(type);
       attempt("convolution 3 x 3 of 256 channels, stride 2", 2.0 * static_cast<double>(x.numel() / 4) * 256 * 9,
-              [&] { conv2d(x, w, {}, {.stride = 2, .padding = 1}); });
+              [&] { conv2d(image, filters, {}, {.stride = 2, .padding = 1}); });
     }
     machine.bytes_per_s =
         std::max(machine.bytes_per_s, rate(

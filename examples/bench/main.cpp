@@ -216,7 +216,7 @@ int main(int argc, char** argv) try {
   app.add_option("--workloads", set.workloads, "What to measure");
   app.add_option("--phases", set.phases, "train: an optimisation step; infer: a forward pass")
       ->check(CLI::IsMember({"train", "infer"}));
-  app.add_option("--precision", set.precisions, "fp32, or tf32 on a GPU, where it is the default");
+  app.add_option("--precision", set.precisions, "fp32, or on a GPU tf32, the default there, bf16 or fp16");
   app.add_option("--modes", set.modes, "eager; on a GPU also graph: each step is one launch");
   app.add_option("--batch", set.batches, "Samples of a step; 0: the workload's own number");
   app.add_option("--scaling", set.scaling, "Batches at which lenet5 and resnet20-cifar are measured as well");

@@ -33,12 +33,14 @@ int64_t resident(const std::string& field) {
 
 std::vector<std::string> precisions(Device device) {
   if (device.is_cpu()) return {"fp32"};
-  return {"tf32", "fp32"};
+  return {"tf32", "fp32", "bf16", "fp16"};
 }
 
 void use_precision(const std::string& precision) {
-  allow_tf32({.convolution = precision == "tf32", .product = precision == "tf32"});
+  allow_tf32({.convolution = precision != "fp32", .product = precision != "fp32"});
 }
+
+DType autocast_of(const std::string& precision) { return autocast_dtype(arithmetic_of(precision)); }
 
 void check(const Case& what) {
   workload(what.workload);
@@ -78,7 +80,8 @@ Times time_steps(const std::function<void()>& step, Device device, double second
   return {middle, times.front(), times[(times.size() * 9 - 1) / 10], times.back()};
 }
 
-Step::Step(const Case& what) : train_(what.train) {
+Step::Step(const Case& what)
+    : train_(what.train), autocast_(autocast_of(what.precision)), scaler_({.enabled = autocast_ == DType::float16}) {
   check(what);
   const Workload& work = workload(what.workload);
   const int64_t batch = what.batch == 0 ? work.batch(what.device) : what.batch;
@@ -103,18 +106,21 @@ void Step::operator()() {
 Tensor Step::run(const Tensor& x, const Tensor& labels) {
   if (!train_) {
     const NoGrad no_grad;
+    const Autocast autocast(autocast_);
     return (*net_)(x);
   }
   net_->zero_grad();
   Tensor loss;
   {
+    const Autocast autocast(autocast_);
     const Tensor y = (*net_)(x);
     const ProfileRange range("loss");
     loss = cross_entropy(y, labels);
   }
-  loss.backward();
+  scaler_.backward(loss);
   const ProfileRange range("optimizer");
-  optimizer_->step();
+  scaler_.step(*optimizer_);
+  scaler_.update();
   return loss.detach();
 }
 

@@ -35,6 +35,8 @@ class Step {
   dnn::Tensor run(const dnn::Tensor& x, const dnn::Tensor& labels);
 
   bool train_;
+  dnn::DType autocast_;
+  dnn::GradScaler scaler_;
   std::unique_ptr<dnn::Layer> net_;
   std::shared_ptr<dnn::Optimizer> optimizer_;
   dnn::Tensor x_, labels_, loss_;
@@ -47,8 +49,10 @@ Row measure(const Case& what);
 // The precisions of a device, the one first that is measured when none is asked for.
 std::vector<std::string> precisions(dnn::Device device);
 
-// Chooses the precision of all work from now on.
+// Chooses how float32 is computed from now on: exactly for fp32 alone.
 void use_precision(const std::string& precision);
+// The type that work of a precision is cast to.
+dnn::DType autocast_of(const std::string& precision);
 
 struct Times {
   double median, min, p90, max;  // milliseconds; nine steps of ten take at most p90

@@ -14,9 +14,9 @@ Modes:
   graph           the whole step captured as a CUDA graph
   graph16         sixteen steps in one CUDA graph
   compile-graph   a compiled step in a CUDA graph
-On a GPU cudnn.benchmark and fused optimizers are on. With precision bf16 training runs under autocast with float32 weights, inference
-with weights of bfloat16. With --kernels one more step runs under torch.profiler and each kernel's launches and time go to that file;
-with --mark-step one more step runs between cudaProfilerStart and cudaProfilerStop, for ncu --profile-from-start off.
+On a GPU cudnn.benchmark and fused optimizers are on. With bf16 and fp16 training runs under autocast with float32 weights, inference
+with weights of 16 bits; fp16 scales the loss. With --kernels one more step runs under torch.profiler and each kernel's launches
+and time go to that file; with --mark-step one more step runs between cudaProfilerStart and cudaProfilerStop, for ncu --profile-from-start off.
 Needs PyTorch 2.4 or later.
 """
 import argparse
@@ -156,7 +156,7 @@ WORKLOADS = {
     "resnet50": Workload(lambda: imagenet_resnet([3, 4, 6, 3], True), LARGE, 1000, 8, 256, False),
 }
 MODES = {"cpu": ["eager", "channels_last", "compile"], "cuda": ["eager", "graph", "graph16", "compile", "compile-graph"]}
-PRECISIONS = {"cpu": ["fp32"], "cuda": ["tf32", "bf16", "fp32"]}
+PRECISIONS = {"cpu": ["fp32"], "cuda": ["tf32", "bf16", "fp32", "fp16"]}
 
 
 # ---- measuring --------------------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ class Case:
     def step(self, batch):
         """The step, and where it leaves its loss."""
         work = WORKLOADS[self.workload]
-        half = self.precision == "bf16"
+        half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         device = torch.device(self.device)
         net, x = work.network().to(device), torch.randn(batch, *work.sample, device=device)
         labels = torch.randint(0, work.classes, (batch,), device=device)
@@ -256,7 +256,7 @@ class Case:
         if self.phase == "infer":
             net.eval()
             if half:
-                net, x = net.bfloat16(), x.bfloat16()
+                net, x = net.to(half), x.to(half)
             forward = compiled(net)
 
             def infer():
@@ -267,15 +267,17 @@ class Case:
         optimizer = work.optimizer(net.parameters(), **options)
 
         def loss_of(x, labels):
-            with torch.autocast(self.device, torch.bfloat16, enabled=half, cache_enabled=not graph):
+            with torch.autocast(self.device, half, enabled=half is not None, cache_enabled=not graph):
                 return F.cross_entropy(net(x).float(), labels)
         loss_of = compiled(loss_of)
+        scaler = torch.amp.GradScaler(self.device, enabled=self.precision == "fp16")
 
         def train():
             optimizer.zero_grad(set_to_none=True)
             loss = loss_of(x, labels)
-            loss.backward()
-            optimizer.step()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
             last[0] = loss.detach()
         return train, last
 
@@ -339,7 +341,7 @@ def main():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workloads", type=names, default=list(WORKLOADS), help="all by default")
     parser.add_argument("--phases", type=names, default=["train", "infer"])
-    parser.add_argument("--precision", type=names, help="fp32 on a CPU; on a GPU tf32,bf16 by default, also fp32")
+    parser.add_argument("--precision", type=names, help="fp32 on a CPU; on a GPU tf32,bf16 by default, also fp32,fp16")
     parser.add_argument("--modes", type=names, help="all of the device by default")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU kernels; 0: as PyTorch chooses")
     parser.add_argument("--batch", type=int, default=0, help="samples of a step; 0: the workload's own number")

@@ -169,7 +169,7 @@ TEST(BenchMeasure, WhatCannotBeMeasuredIsAnError) {
   EXPECT_ERROR(measure({.workload = "mlp", .precision = "tf32"}), ArgumentError,
                "precision is tf32, expected fp32 (device cpu)");
   EXPECT_ERROR(check({.workload = "mlp", .device = Device::cuda(), .precision = "fp8"}), ArgumentError,
-               "precision is fp8, expected tf32 or fp32 (device cuda:0)");
+               "precision is fp8, expected tf32 or fp32 or bf16 or fp16 (device cuda:0)");
   EXPECT_ERROR(measure({.workload = "mlp", .mode = "graph"}), ArgumentError, "mode is graph, expected eager");
   EXPECT_ERROR(check({.workload = "mlp", .device = Device::cuda(), .mode = "compile"}), ArgumentError,
                "mode is compile, expected eager or graph");

@@ -20,7 +20,7 @@ def names(variable, default):
 
 WORKLOADS = names("DNN_BENCH_WORKLOADS", "mlp,lenet5,lstm-rows,resnet20-cifar,alexnet2012,alexnet,resnet18,resnet50")
 PHASES = names("DNN_BENCH_PHASES", "train,infer")
-OUR_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,fp32")
+OUR_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 PEER_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 KERNEL_MODES = ["eager", "compile"]
 OUR_MODES = ["--modes", "eager,graph"]

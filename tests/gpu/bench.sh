@@ -19,7 +19,7 @@
 #
 #   DNN_BENCH_SECONDS=540      the time that a call may take
 #   DNN_BENCH_WORKLOADS=...    mlp,lenet5,lstm-rows,resnet20-cifar,alexnet2012,alexnet,resnet18,resnet50
-#   DNN_BENCH_PRECISION=...    tf32,bf16,fp32 for PyTorch, tf32,fp32 for libdnn
+#   DNN_BENCH_PRECISION=...    tf32,bf16,fp32
 #   DNN_BENCH_PHASES=...       train,infer
 #   DNN_BENCH_ROUNDS=5         of pair
 #   DNN_BENCH_CASE=2           about how many seconds a case is timed

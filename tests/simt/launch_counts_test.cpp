@@ -46,13 +46,18 @@ class LaunchCounts : public ::testing::Test {
   ~LaunchCounts() override { set_order(Order::every); }
 
   // The third of three equal steps: the first two choose plans and make the states.
-  StepCount step_of(Layer& net, const Shape& input) {
+  StepCount step_of(Layer& net, const Shape& input, DType type = DType::float32) {
     net.to(device);
     SGD sgd(net.parameters(), {.lr = 0.01, .momentum = 0.9, .weight_decay = 5e-4});
     const Tensor x = rand(input).to(device), labels = zeros({input[0]}, {.dtype = DType::int64}).to(device);
     const auto step = [&] {
       sgd.zero_grad();
-      cross_entropy(net(x), labels).backward();
+      Tensor loss;
+      {
+        const Autocast autocast(type);
+        loss = cross_entropy(net(x), labels);
+      }
+      loss.backward();
       sgd.step();
     };
     return count([&] { step(), step(); }, step);
@@ -101,6 +106,12 @@ TEST_F(LaunchCounts, LeNet5) {
   Sequential net = lenet5();
   const StepCount step = step_of(net, {128, 1, 28, 28});
   EXPECT_EQ(step.launches(), 16) << step.table();
+}
+
+TEST_F(LaunchCounts, LeNet5In16Bits) {
+  Sequential net = lenet5();
+  const StepCount step = step_of(net, {128, 1, 28, 28}, DType::bfloat16);
+  EXPECT_EQ(step.launches(), 19) << step.table() << "\nthree of them cast the images, the logits and their gradient";
 }
 
 TEST_F(LaunchCounts, ResNet20) {

@@ -76,6 +76,7 @@ struct Recipe {
   int64_t accumulate = 1;
   LrSchedule lr_schedule = {};
   std::vector<std::shared_ptr<Callback>> callbacks = {};
+  Arithmetic precision = Arithmetic::float32;
 };
 
 template <class Net>
@@ -99,6 +100,7 @@ std::shared_ptr<Notes> train(const Recipe& recipe, Device device, int64_t steps)
                    .lr_schedule = recipe.lr_schedule,
                    .accumulate = recipe.accumulate,
                    .clip_norm = recipe.clip_norm,
+                   .precision = recipe.precision,
                    .progress = Progress::off,
                    .callbacks = callbacks});
   trainer.fit(loader);
@@ -155,6 +157,20 @@ TEST_F(TrainStep, AResNetWithAdamWAndClippedGradientsNeitherWaitsNorGrows) {
   const auto gpu = train(recipe, Device::cuda(), 5);
   expect_no_waits(*gpu, loss_bytes);
   expect_same_losses(gpu->losses(), train(recipe, Device::cpu(), 5)->losses(), 2e-3);
+}
+
+TEST_F(TrainStep, TrainingIn16BitsNeitherWaitsNorGrows) {
+  Recipe recipe{.net = small_resnet,
+                .optimizer = [](Layer& net) -> std::shared_ptr<Optimizer> {
+                  return std::make_shared<SGD>(net.parameters(), SgdOptions{.lr = 0.05, .momentum = 0.9});
+                },
+                .channels = 3,
+                .size = 16,
+                .clip_norm = 1};
+  for (const Arithmetic precision : {Arithmetic::bfloat16, Arithmetic::float16}) {
+    recipe.precision = precision;
+    expect_no_waits(*train(recipe, Device::cuda(), 6), loss_bytes);
+  }
 }
 
 Recipe small_recipe() {

@@ -2,7 +2,7 @@
 // the loss.
 //
 // The gradients are taken as one long list of elements that is cut into 64 parts, whatever the number of threads, so
-// that sums do not depend on it. A part is summed in pieces of 4096 elements, the pieces in float64.
+// that sums do not depend on it. A part is summed in pieces of 1024 elements, the pieces in float64.
 #pragma once
 
 #include <limits>
@@ -47,7 +47,7 @@ void measure_piece(const T* gradient, int64_t begin, int64_t end, MeasuredPart& 
 
 template <bool infinity_norm>
 MeasuredPart measure_elements(const std::vector<Tensor>& gradients, int64_t begin, int64_t end) {
-  constexpr int64_t piece = 4096;
+  constexpr int64_t piece = 1024;
   MeasuredPart part;
   int64_t first = 0;
   for (size_t k = 0; k < gradients.size() && first < end; first += gradients[k++].numel()) {
@@ -67,8 +67,9 @@ inline void put_number(const Tensor& t, double value) {
     *pointer<float>(t) = static_cast<float>(value);
 }
 
-inline void measure_gradients(const std::vector<Tensor>& gradients, const MeasureOptions& options,
-                              const GradientMeasures& out) {
+inline void measure_gradients(const std::vector<Tensor>& gradients, bool infinity_norm, double max_norm,
+                              const Tensor& loss_scale, const Tensor& norm, const Tensor& factor,
+                              const Tensor& non_finite) {
   constexpr int64_t count = 64;
   MeasuredPart parts[count];
   int64_t total = 0;
@@ -77,27 +78,27 @@ inline void measure_gradients(const std::vector<Tensor>& gradients, const Measur
   parallel(count, total, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t from = smaller(i * each, total), to = smaller(from + each, total);
-      parts[i] = options.infinity_norm ? measure_elements<true>(gradients, from, to)
-                                       : measure_elements<false>(gradients, from, to);
+      parts[i] =
+          infinity_norm ? measure_elements<true>(gradients, from, to) : measure_elements<false>(gradients, from, to);
     }
   });
   MeasuredPart whole;
   for (const MeasuredPart& part : parts) {
-    if (!options.infinity_norm)
+    if (!infinity_norm)
       whole.value += part.value;
     else if (part.value > whole.value)
       whole.value = part.value;
     whole.nan = whole.nan || part.nan, whole.finite = whole.finite && part.finite;
   }
-  const double size = whole.nan               ? std::numeric_limits<double>::quiet_NaN()
-                      : options.infinity_norm ? whole.value
-                                              : math::sqrt(whole.value);
-  const double scale = number_of(options.scale, 1), norm = size / scale;
-  double share = options.max_norm > 0 ? options.max_norm / (norm + 1e-6) : 1;
+  const double size = whole.nan       ? std::numeric_limits<double>::quiet_NaN()
+                      : infinity_norm ? whole.value
+                                      : math::sqrt(whole.value);
+  const double scale = number_of(loss_scale, 1), size_unscaled = size / scale;
+  double share = max_norm > 0 ? max_norm / (size_unscaled + 1e-6) : 1;
   if (share > 1) share = 1;
-  put_number(out.norm, norm);
-  put_number(out.factor, share / scale);
-  put_number(out.non_finite, whole.finite ? 0 : 1);
+  put_number(norm, size_unscaled);
+  put_number(factor, share / scale);
+  put_number(non_finite, whole.finite ? 0 : 1);
 }
 
 template <class T>

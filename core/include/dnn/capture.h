@@ -11,8 +11,8 @@
 //
 // The first two calls with inputs of a shape are ordinary ones; the third is recorded, then launched, and the following
 // ones are launches alone. Inputs are copied to fixed places; what a call returns is valid until the next one. Inputs
-// of other shapes, types or devices, gradients switched on or off, another TF32 switch or another `mode` have a graph
-// of their own. On a CPU a captured step is a plain call.
+// of other shapes, types or devices, gradients switched on or off, another TF32 switch, another Autocast around it or
+// another `mode` have a graph of their own. On a CPU a captured step is a plain call.
 //
 // The host code of a step does not run when it is repeated. What libdnn does there is done all the same: optimizers
 // count their steps and use the learning rate of the moment, dropout and the random factories draw new numbers,

@@ -1,7 +1,59 @@
-// How exactly float32 is computed: the switches between speed and the last digits.
+// How exactly is computed: the switches between speed and the last digits.
 #pragma once
 
+#include <string>
+
+#include "dnn/device.h"
+#include "dnn/dtype.h"
+
 namespace dnn {
+
+/// While it lives, operations of this thread compute in 16 bits where that is fast and does no harm, as PyTorch's
+/// autocast does: a net of float32 is trained on the tensor cores of a GPU, and its weights stay float32.
+///
+///   Tensor loss;
+///   {
+///     Autocast autocast(DType::bfloat16);
+///     loss = cross_entropy(net(x), y);
+///   }
+///   loss.backward();
+///
+/// Convolutions, matmul, bmm, linear, prelu and recurrent layers take their operands in that type and give results of
+/// it; exp, log, log1p, expm1, pow, reciprocal, rsqrt, softplus, sum, prod, cumsum, norm, logsumexp, softmax,
+/// log_softmax and all losses compute and give float32; everything else has the type of what comes in. A weight is cast
+/// once for each version, into a copy that the optimizer renews in passing, and its gradient is of 16 bits (see
+/// `Tensor::grad`). float64 stays as it is. On a CPU the operations that would be cast throw DeviceError, since 16 bits
+/// are slower there. Backward passes need no scope. With float16 the loss is to be scaled (see GradScaler).
+class Autocast {
+ public:
+  /// bfloat16 or float16; float32 switches casting off within the scope of another one. Throws DTypeError for others.
+  explicit Autocast(DType type);
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  DType before_;
+};
+
+/// The type to which operations of this thread are cast now; float32 outside of any Autocast.
+DType autocast_dtype();
+
+/// The arithmetic of a program or a training run in one word.
+enum class Arithmetic {
+  float32,   ///< All in float32, on a GPU as `allow_tf32` says.
+  tf32,      ///< The factors of all products rounded to TF32.
+  bfloat16,  ///< Autocast to bfloat16.
+  float16,   ///< Autocast to float16, with a scaled loss.
+};
+/// "float32", "tf32", "bfloat16" or "float16".
+const char* name_of(Arithmetic precision);
+/// The precision of that name, or of "fp32", "bf16" or "fp16"; throws ArgumentError for any other.
+Arithmetic arithmetic_of(const std::string& name);
+/// Throws DeviceError unless the device computes in that precision: a CPU does in float32 alone.
+void check_precision(Arithmetic precision, Device device);
+/// The type for Autocast; float32 when nothing is cast.
+DType autocast_dtype(Arithmetic precision);
 
 /// Which float32 work of a GPU may round its factors to TF32, that is to 10 bits of mantissa (the sums stay float32):
 /// several times as fast on tensor cores, with relative errors near 1e-3. The defaults are PyTorch's; the CPU never

@@ -204,10 +204,10 @@ class Tensor {
   Tensor& set_requires_grad(bool value = true);
   /// Whether it was not computed by a recorded operation.
   bool is_leaf() const;
-  /// The gradient that `backward` accumulated since `zero_grad`, undefined when there is none.
+  /// The gradient that `backward` has left since `zero_grad`, undefined without one; of 16 bits after an `Autocast`.
   Tensor grad() const;
-  /// Replaces the gradient (in place when there is one); an undefined tensor takes it away. Throws ShapeError,
-  /// DTypeError or DeviceError when it does not fit.
+  /// Replaces the gradient (in place when there is one), that of float32 also by one of 16 bits; an undefined tensor
+  /// takes it away. Throws ShapeError, DTypeError or DeviceError when it does not fit.
   void set_grad(const Tensor& grad);
   /// Forgets the gradient; its memory stays, and the next backward pass overwrites it at the same address.
   void zero_grad();

@@ -5,6 +5,7 @@
 #include "dnn/optim/adam.h"
 #include "dnn/optim/clip.h"
 #include "dnn/optim/ema.h"
+#include "dnn/optim/grad_scaler.h"
 #include "dnn/optim/optimizer.h"
 #include "dnn/optim/rmsprop.h"
 #include "dnn/optim/schedule.h"

@@ -11,6 +11,7 @@
 
 #include "dnn/data/loader.h"
 #include "dnn/layer.h"
+#include "dnn/precision.h"
 #include "dnn/train/clock.h"
 #include "dnn/train/history.h"
 #include "dnn/train/metric.h"
@@ -26,6 +27,7 @@ struct EvaluateOptions {
   std::vector<std::shared_ptr<Metric>> metrics = {};  ///< Besides the accuracy.
   Clock clock = monotonic_clock();                    ///< Of the seconds.
   std::function<bool()> cancelled = {};               ///< Asked before each batch; `true` ends it there.
+  Arithmetic precision = Arithmetic::float32;           ///< Arithmetic of net and loss; the outputs count in float32.
 };
 
 /// What `evaluate` found.
@@ -40,7 +42,8 @@ struct Evaluation {
 /// The device of a module's parameters and buffers; the CPU when it has none.
 Device device_of(const Module& net);
 
-/// Loss and metrics over one epoch of a loader, on the device of the net. Throws what the net and the loss throw.
+/// Loss and metrics over one epoch of a loader, on the device of the net. Throws what the net and the loss throw, and
+/// DeviceError for a precision that the device does not have.
 Evaluation evaluate(Layer& net, DataLoader& loader, const EvaluateOptions& options = {});
 
 /// The outputs for one batch of inputs [n, ...] -> [n, ...], on the device of `input`.

@@ -17,7 +17,7 @@ class NotFiniteError : public Error {
 
 /// Options of `StopOnNaN`.
 struct StopOnNaNOptions {
-  bool gradients = true;  ///< Whether gradients are looked at too, not only the loss.
+  bool gradients = true;  ///< Whether gradients are looked at too, not only the loss; those of a scaled loss never.
   int64_t every = 1;      ///< Steps between two looks.
 };
 

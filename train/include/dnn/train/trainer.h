@@ -23,7 +23,9 @@
 #include "dnn/capture.h"
 #include "dnn/data/loader.h"
 #include "dnn/layer.h"
+#include "dnn/optim/grad_scaler.h"
 #include "dnn/optim/optimizer.h"
+#include "dnn/precision.h"
 #include "dnn/train/callback.h"
 #include "dnn/train/clock.h"
 #include "dnn/train/evaluate.h"
@@ -54,6 +56,9 @@ struct TrainerOptions {
   /// a net of your own in which numbers of the host change in the middle of an epoch.
   bool capture = true;
   double clip_norm = 0;  ///< Largest norm of all gradients together (see `clip_grad_norm_`); 0: any.
+  /// The arithmetic of forward and backward passes; weights, states and checkpoints are of float32 in all of them. With
+  /// 16 bits losses and metrics get the net's output in float32, and float16 has its loss scaled (see `GradScaler`).
+  Arithmetic precision = Arithmetic::float32;
   std::optional<uint64_t> seed = std::nullopt;    ///< Restarts the default generator before the first step.
   Progress::Mode progress = Progress::automatic;  ///< What is printed.
   std::string checkpoint = {};                    ///< File that is written after each epoch and by `stop`; empty: none.
@@ -71,7 +76,7 @@ class Trainer {
  public:
   /// Keeps a reference to the net, and the optimizer itself when it is given as a temporary (or moved), else a
   /// reference. Moves the net to the device. Throws ArgumentError for an option out of range, a null callback or
-  /// metric, or two metrics of one name; DeviceError.
+  /// metric, or two metrics of one name; DeviceError, also for a precision that the device does not have.
   template <detail::AnOptimizer O>
   Trainer(Layer& net, O&& optimizer, TrainerOptions options = {})
       : Trainer(net, share(std::forward<O>(optimizer)), std::move(options)) {}
@@ -119,6 +124,8 @@ class Trainer {
   Layer& net() { return net_; }
   /// What trains it.
   Optimizer& optimizer() { return *optimizer_; }
+  /// What scales the loss; not enabled but for float16.
+  const GradScaler& scaler() const { return scaler_; }
   /// The options, the loss filled in.
   const TrainerOptions& options() const { return options_; }
   /// Where the net lies.
@@ -194,6 +201,7 @@ class Trainer {
   LossFunction given_loss_;  // empty when the loss is the usual one
   Device device_;
   std::vector<std::shared_ptr<Callback>> callbacks_;
+  GradScaler scaler_;
 
   History history_;
   int64_t epoch_ = 0, last_epoch_ = 0, step_ = 0, batch_ = 0;
