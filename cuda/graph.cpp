@@ -19,6 +19,20 @@ struct GraphCloser {
 };
 using OwnedGraph = std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, GraphCloser>;
 
+// While it lives, memory comes from the general stock: what is written before a graph runs must not lie where the step,
+// or another one of its pool, has released memory before, since the graph would spoil it.
+class GeneralStock {
+ public:
+  GeneralStock(Allocator& memory, Allocator::Pool* pool) : memory_(memory), pool_(pool) { memory_.leave(); }
+  ~GeneralStock() { memory_.enter(pool_); }
+  GeneralStock(const GeneralStock&) = delete;
+  GeneralStock& operator=(const GeneralStock&) = delete;
+
+ private:
+  Allocator& memory_;
+  Allocator::Pool* const pool_;
+};
+
 }  // namespace
 
 // ---- what is recorded -----------------------------------------------------------------------------------------------
@@ -33,8 +47,9 @@ uint64_t Recording::next_number() {
   return ++last;
 }
 
-// Memory of the pool, kept as long as the recording.
+// Memory kept as long as the recording.
 void* Recording::take(int64_t bytes) {
+  const GeneralStock stock(context_.memory(), pool_);
   void* const data = context_.memory().allocate(bytes);
   kept_.emplace_back(data, [this](void* memory) { context_.memory().release(memory); });
   return data;
@@ -43,6 +58,7 @@ void* Recording::take(int64_t bytes) {
 const void* Recording::varying(int64_t bytes, std::function<void(void* to)> make) {
   const int64_t size = (bytes + 15) / 16 * 16;
   if (blocks_.empty() || blocks_.back()->used + size > VaryingBytes::size) {
+    const GeneralStock stock(context_.memory(), pool_);
     blocks_.push_back(std::make_unique<Block>());
     blocks_.back()->data = context_.memory().allocate(VaryingBytes::size);
   }

@@ -58,7 +58,7 @@ class Recording {
 
  private:
   struct Block {
-    void* data = nullptr;  // in the step's own memory
+    void* data = nullptr;
     int64_t used = 0;
     VaryingBytes values, sent;
     bool was_sent = false;

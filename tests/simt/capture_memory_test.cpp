@@ -45,6 +45,27 @@ TEST_F(CaptureMemory, ComesBackWithTheStep) {
   for (const Batch& batch : data) net.step(batch.x, batch.y);
 }
 
+// What a launch brings to the device before the graph runs, where the step has released memory before it is needed.
+TEST_F(CaptureMemory, NumbersAndTablesOfAGraphLieApartFromWhatItReuses) {
+  const Tensor factor = full({}, 0.5, {.device = cuda}), velocity = zeros({2, 6}, {.device = cuda});
+  const auto body = [&](const Tensor& x) {
+    for (int i = 0; i < 8; ++i) static_cast<void>(x * i);
+    const Tensor y = x * 3, p = x * 2;
+    scale_gradients_({y}, factor);
+    sgd_update_({p}, {y}, {velocity}, {.momentum = 0.5});
+    return p;
+  };
+  const auto values = [&](auto&& step) {
+    velocity.detach().zero_();
+    std::vector<std::vector<float>> all;
+    for (int i = 0; i < 6; ++i) all.push_back(step(x).template to_vector<float>());
+    return all;
+  };
+  auto step = capture(body);
+  EXPECT_EQ(values(step), values(body));
+  EXPECT_EQ(step.repetitions(), 3);
+}
+
 TEST_F(CaptureMemory, FreeSegmentsAreTakenOver) {
   auto step = capture([](const Tensor& x) { return (x.expand({1 << 20}) * 2).sum(); }, {.eager_calls = 1});
   const Tensor one = ones({1}, {.device = cuda});
