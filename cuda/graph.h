@@ -19,6 +19,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/capture.h"
 #include "cuda/context.h"
 
 namespace dnn::cuda {
@@ -121,7 +122,8 @@ auto varying(Context& context, bool changes, Make make) -> Varying<decltype(make
   Recording* const step = context.recording();
   if (step == nullptr || !changes) return {make()};
   const auto write = [make](void* to) {
-    const T value = make();
+    T value = make();
+    detail::clear_padding(value);  // the same bytes are not sent again
     std::memcpy(to, &value, sizeof value);
   };
   return {make(), static_cast<const T*>(step->varying(sizeof(T), write))};

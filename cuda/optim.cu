@@ -7,6 +7,7 @@
 
 #include "core/math.h"
 #include "cuda/chunks.cuh"
+#include "cuda/graph.h"
 #include "cuda/kernels.h"
 
 namespace dnn::cuda {
@@ -191,17 +192,26 @@ __device__ void update_chunk(const Rule& rule, double factor, const ListEntry& e
 
 }  // namespace
 
+// The rule of a step; where updates may have been skipped, also what makes it.
 template <class Rule>
-__global__ void optimizer_kernel(typename Rule::Options options, int64_t step, Rule rule, ControlNumbers control,
-                                 ChunkTable table) {
+struct RuleOfStep {
+  typename Rule::Options options;
+  int64_t step;
+  Rule rule;
+};
+
+template <class Rule>
+__global__ void optimizer_kernel(Varying<RuleOfStep<Rule>> varying, ControlNumbers control, ChunkTable table) {
   if (control.skip != nullptr && *control.skip != 0) {
     if (control.skipped != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *control.skipped += 1;
     return;
   }
+  const RuleOfStep<Rule> given = varying();
+  Rule rule = given.rule;
   if (control.skipped != nullptr) {  // the constants of another step
     double* shared = block_shared<double, (sizeof(Rule) + 7) / 8>();
     if (threadIdx.x == 0)
-      *reinterpret_cast<Rule*>(shared) = Rule(options, step - static_cast<int64_t>(*control.skipped));
+      *reinterpret_cast<Rule*>(shared) = Rule(given.options, given.step - static_cast<int64_t>(*control.skipped));
     __syncthreads();
     rule = *reinterpret_cast<const Rule*>(shared);
   }
@@ -240,8 +250,18 @@ void update(const typename Rule::Options& options, int64_t step, const kernel::U
   const UpdateControl& control = extras.control;
   const ControlNumbers numbers{DeviceNumber(control.factor), elements<float>(control.skip),
                                elements<float>(control.skipped)};
-  launch(optimizer_kernel<Rule>, context.grid(list.chunks() * 256), context, options, step, Rule(options, step),
-         numbers, list.on(context));
+  const auto rule = [options, step, lr = control.lr, step_now = control.step, skips = control.skipped.defined()] {
+    typename Rule::Options now = options;
+    if (lr) now.lr = lr();
+    int64_t number = step;
+    if constexpr (requires { now.step; }) {
+      if (step_now) number = now.step = step_now();
+    }
+    const Rule made(now, number);
+    return skips ? RuleOfStep<Rule>{now, number, made} : RuleOfStep<Rule>{{}, 0, made};
+  };
+  launch(optimizer_kernel<Rule>, context.grid(list.chunks() * 256), context,
+         varying(context, control.lr || control.step, rule), numbers, list.on(context));
 }
 
 }  // namespace

@@ -21,15 +21,13 @@ Adagrad::Adagrad(const std::vector<ParameterGroup<AdagradOptions>>& groups)
 
 void Adagrad::update(const UpdateList& list) {
   const AdagradOptions& o = options_[list.group];
-  // Without decay all later steps are alike, which a captured step relies on, unless some of them were skipped.
-  const bool counts = list.step == 1 || o.lr_decay != 0 || list.control.skipped.defined();
   adagrad_update_(list.parameters, list.gradients, list.states[0],
-                  {.lr = lr(list.group),
+                  {.lr = rate(list.group),
                    .eps = o.eps,
                    .weight_decay = o.weight_decay,
                    .initial_sum = o.initial_sum,
                    .lr_decay = o.lr_decay,
-                   .step = counts ? list.step : 2},
+                   .step = list.step},
                   list.control);
 }
 

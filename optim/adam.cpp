@@ -35,7 +35,7 @@ Adam::Adam(const char* name, const std::vector<ParameterGroup<AdamOptions>>& gro
 void Adam::update(const UpdateList& list) {
   const AdamOptions& o = options_[list.group];
   adam_update_(list.parameters, list.gradients, list.states[0], list.states[1],
-               {.lr = lr(list.group),
+               {.lr = rate(list.group),
                 .beta1 = o.beta1,
                 .beta2 = o.beta2,
                 .eps = o.eps,

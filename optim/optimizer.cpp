@@ -143,6 +143,8 @@ void Optimizer::step(const StepControl& control) {
     list.step = state.step + 1;
     list.group = group_of_[i];
     list.control = {.factor = control.factor, .skip = control.skip};
+    list.control.lr = [this, group = group_of_[i]] { return rate(group); };
+    list.control.step = [this, first = part_members.front()] { return states_[first].step + 1; };
     if (state.skips != none)
       list.control.skipped = skipped_[state.skips] = skipped_[state.skips].to(parameters_[i].device());
     list.parameters.push_back(parameters_[i]);

@@ -22,7 +22,7 @@ RMSprop::RMSprop(const std::vector<ParameterGroup<RmspropOptions>>& groups)
 void RMSprop::update(const UpdateList& list) {
   const RmspropOptions& o = options_[list.group];
   rmsprop_update_(list.parameters, list.gradients, list.states[0], list.states[1], list.states[2],
-                  {.lr = lr(list.group),
+                  {.lr = rate(list.group),
                    .alpha = o.alpha,
                    .eps = o.eps,
                    .weight_decay = o.weight_decay,

@@ -37,15 +37,13 @@ SGD::SGD(const std::vector<ParameterGroup<SgdOptions>>& groups)
 
 void SGD::update(const UpdateList& list) {
   const SgdOptions& o = options_[list.group];
-  // All later steps are alike, which a captured step relies on, unless some of them were skipped.
-  const int64_t step = list.step == 1 || list.control.skipped.defined() ? list.step : 0;
   sgd_update_(list.parameters, list.gradients, list.states.empty() ? std::vector<Tensor>{} : list.states[0],
-              {.lr = lr(list.group),
+              {.lr = rate(list.group),
                .momentum = o.momentum,
                .dampening = o.dampening,
                .weight_decay = o.weight_decay,
                .nesterov = o.nesterov,
-               .step = step},
+               .step = list.step},
               list.control);
 }
 

@@ -85,6 +85,17 @@ void changed(const List& list) {
   for (const Tensor& t : list) detail::bump_version(t);
 }
 
+// The options without the numbers that functions give, which kernels of a GPU ask: a captured step is the same one for
+// all of them.
+template <class Options>
+Options without_given(Options options, const UpdateControl& control) {
+  if (control.lr) options.lr = 0;
+  if constexpr (requires { options.step; }) {
+    if (control.step) options.step = 0;
+  }
+  return options;
+}
+
 // Runs the kernel of an update, whose arguments before the extras are `call`'s, and notes what changed.
 template <class Slot, class Options, class... States>
 void run(const Slot& slot, const List& parameters, const List& gradients, const Options& options,
@@ -97,7 +108,8 @@ void run(const Slot& slot, const List& parameters, const List& gradients, const 
     shadowed = shadowed || extras.shadows.back().defined();
   }
   if (!shadowed) extras.shadows.clear();
-  slot[parameters.front().device()](parameters, gradients, states..., options, extras);
+  const Device device = parameters.front().device();
+  slot[device](parameters, gradients, states..., device.is_cpu() ? options : without_given(options, control), extras);
   changed(parameters), (changed(states), ...);
   for (size_t i = 0; i < extras.shadows.size(); ++i)
     if (extras.shadows[i].defined()) detail::shadow_written(parameters[i]);
@@ -125,7 +137,7 @@ void sgd_update_(const List& parameters, const List& gradients, const List& velo
   if (options.momentum != 0 || !velocities.empty()) check_list("sgd_update_", "velocities", parameters, velocities);
   if (options.step < 0)
     throw ArgumentError(
-        fmt::format("sgd_update_: step is {}, expected 1 for the first update, 0 for a later one", options.step));
+        fmt::format("sgd_update_: step is {}, expected 1 for the first update, or another count", options.step));
   run(kernel::sgd_update, parameters, gradients, options, control, velocities);
 }
 

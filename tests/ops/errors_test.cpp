@@ -415,7 +415,7 @@ TEST(Errors, UpdateRules) {
   EXPECT_ERROR(adam_update_({p}, {g}, {g}, {g}, {.step = 0}), ArgumentError,
                "adam_update_: step is 0, expected 1 for the first update");
   EXPECT_ERROR(sgd_update_({p}, {g}, {}, {.step = -1}), ArgumentError,
-               "sgd_update_: step is -1, expected 1 for the first update, 0 for a later one");
+               "sgd_update_: step is -1, expected 1 for the first update, or another count");
   EXPECT_ERROR(adagrad_update_({p}, {g}, {g}, {.step = 0}), ArgumentError,
                "adagrad_update_: step is 0, expected 1 for the first update");
   const Tensor narrow = zeros({2, 3}, {.dtype = DType::bfloat16}), wide = zeros({2, 3}, f64);

@@ -52,7 +52,7 @@ TEST_F(CaptureMemory, NumbersAndTablesOfAGraphLieApartFromWhatItReuses) {
     for (int i = 0; i < 8; ++i) static_cast<void>(x * i);
     const Tensor y = x * 3, p = x * 2;
     scale_gradients_({y}, factor);
-    sgd_update_({p}, {y}, {velocity}, {.momentum = 0.5});
+    sgd_update_({p}, {y}, {velocity}, {.momentum = 0.5}, {.lr = [] { return 0.25; }});
     return p;
   };
   const auto values = [&](auto&& step) {

@@ -153,13 +153,13 @@ TEST_F(TrainCapture, AResNetWithAdamAndClippedGradients) {
                 .channels = 3,
                 .size = 16};
   recipe.options.clip_norm = 1;
-  expect_same(recipe);
+  EXPECT_EQ(expect_same(recipe), 3);
 }
 
 TEST_F(TrainCapture, ALearningRateThatChangesInEveryStep) {
   Recipe recipe{.net = small_net, .optimizer = sgd};
   recipe.options.lr_schedule = [](double progress) { return 1 - progress / 2; };
-  expect_same(recipe);
+  EXPECT_EQ(expect_same(recipe), 3);
 }
 
 TEST_F(TrainCapture, EveryOptimizer) {
@@ -171,7 +171,7 @@ TEST_F(TrainCapture, EveryOptimizer) {
   for (const auto& optimizer : all) {
     Recipe recipe{.net = small_net, .optimizer = optimizer};
     recipe.options.lr_schedule = [](double progress) { return 1 - progress / 2; };
-    expect_same(recipe);
+    EXPECT_EQ(expect_same(recipe), 3);
   }
 }
 

@@ -5,6 +5,8 @@
 // when the lists differ in length, ShapeError, DTypeError or DeviceError when an entry does not fit its parameter.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "dnn/tensor.h"
@@ -17,6 +19,10 @@ struct UpdateControl {
   Tensor factor = {};   ///< Multiplies every gradient before all else.
   Tensor skip = {};     ///< Other than 0: nothing changes but the count that follows.
   Tensor skipped = {};  ///< Updates that were skipped so far, which do not count as steps; the kernel counts.
+  /// Gives the learning rate of the options, now and for each repetition of a captured step (see dnn/capture.h);
+  /// without it the number in the options is repeated.
+  std::function<double()> lr = {};
+  std::function<int64_t()> step = {};  ///< The same for the step of the options.
 };
 
 /// Options of `sgd_update_`.
@@ -26,8 +32,7 @@ struct SgdUpdate {
   double dampening = 0;     ///< Share of the gradient that does not enter the velocity.
   double weight_decay = 0;  ///< Multiple of the weight added to the gradient.
   bool nesterov = false;    ///< Look ahead by one step of the velocity.
-  int64_t step =
-      0;  ///< 1 for the first update: the velocity is undefined so far and becomes the gradient. 0: a later one.
+  int64_t step = 0;         ///< 1 for the first update: the velocity, undefined so far, becomes the gradient.
 };
 
 /// v = momentum v + (1 - dampening) (g + weight_decay p);  p -= lr v, or lr (g + momentum v) for Nesterov (Sutskever et
