@@ -64,8 +64,10 @@ double Optimizer::lr(size_t group) const {
   check_group(group);
   const double rate = rates_[group] * factor_;
   // Who asks may use it in a way that a captured step cannot follow.
-  if (detail::is_recording())
+  if (detail::is_recording()) {
+    asked_ = true;
     detail::repeat_while("a learning rate", [this, group, rate] { return rates_[group] * factor_ == rate; });
+  }
   return rate;
 }
 

@@ -27,6 +27,9 @@ AverageWeights::AverageWeights(const AverageWeightsOptions& options) : options_(
 
 // Made anew, because the net may have been moved since.
 void AverageWeights::on_fit_begin(Trainer& trainer) {
+  if (trainer.options().steps_per_launch > 1)
+    throw ArgumentError(fmt::format("average_weights: steps_per_launch of the trainer is {}, expected 1",
+                                    trainer.options().steps_per_launch));
   const StateDict before = averages();
   if (before.empty() && trainer.step() < options_.start) return;
   Ema ema(tensors_of(trainer.net()), {.decay = options_.decay});

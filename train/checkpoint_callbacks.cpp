@@ -51,11 +51,12 @@ std::string KeepLastCheckpoints::path_of(const Kept& kept) const {
 }
 
 void KeepLastCheckpoints::on_fit_begin(Trainer& trainer) {
+  due_ = false;
   prepare_to_write(path_of({trainer.epoch(), trainer.step()}));
 }
 
 void KeepLastCheckpoints::on_step_end(Trainer& trainer) {
-  due_ = options_.every_steps > 0 && trainer.step() % options_.every_steps == 0;
+  if (options_.every_steps > 0 && trainer.step() % options_.every_steps == 0) due_ = true;
 }
 
 void KeepLastCheckpoints::on_epoch_end(Trainer& trainer, const EpochStats&) {

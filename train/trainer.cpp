@@ -1,5 +1,5 @@
-// The training loop. Everything that is not forward, loss, backward and step is a callback or another file: what a
-// checkpoint holds is in trainer_state.cpp.
+// The training loop. Everything that is not forward, loss, backward and step is a callback or another file: the steps
+// are in trainer_steps.cpp, what a checkpoint holds is in trainer_state.cpp.
 #include "dnn/train/trainer.h"
 
 #include <fmt/format.h>
@@ -10,26 +10,12 @@
 
 #include "dnn/error.h"
 #include "dnn/io.h"
-#include "dnn/ops/binary.h"
 #include "dnn/ops/loss.h"
 #include "dnn/random.h"
-#include "train/batch_loss.h"
 #include "train/precision_scope.h"
 
 namespace dnn {
 namespace {
-
-// While it lives, the learning rate is scaled. Everybody else, checkpoints too, sees the rate that was asked for.
-class ScaledLearningRate {
- public:
-  ScaledLearningRate(Optimizer& optimizer, double factor) : optimizer_(optimizer) { optimizer_.scale_lr(factor); }
-  ~ScaledLearningRate() { optimizer_.scale_lr(1); }
-  ScaledLearningRate(const ScaledLearningRate&) = delete;
-  ScaledLearningRate& operator=(const ScaledLearningRate&) = delete;
-
- private:
-  Optimizer& optimizer_;
-};
 
 // The samples of an epoch.
 int64_t samples_of(const DataLoader& loader) {
@@ -49,6 +35,8 @@ Trainer::Trainer(Layer& net, std::shared_ptr<Optimizer> optimizer, TrainerOption
   if (options_.epochs < 0) throw ArgumentError(fmt::format("trainer: epochs is {}, expected >= 0", options_.epochs));
   if (options_.accumulate < 1)
     throw ArgumentError(fmt::format("trainer: accumulate is {}, expected >= 1", options_.accumulate));
+  if (options_.steps_per_launch < 1)
+    throw ArgumentError(fmt::format("trainer: steps_per_launch is {}, expected >= 1", options_.steps_per_launch));
   if (!(options_.clip_norm >= 0))
     throw ArgumentError(fmt::format("trainer: clip_norm is {}, expected >= 0", options_.clip_norm));
   for (const auto& [name, text] : options_.metadata)
@@ -107,12 +95,14 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
 void Trainer::run_epoch(DataLoader& train, DataLoader* validation) {
   begin_epoch(train);
   notify([&](Callback& callback) { callback.on_epoch_begin(*this); });
-  std::vector<Batch> batches;  // of one step
+  const bool launches = options_.capture && device_.is_cuda();
+  const int64_t most = options_.accumulate * (launches ? options_.steps_per_launch : 1);
+  std::vector<Batch> batches;  // of one step, or of all steps of a launch
   for (const Batch& batch : train) {
     batches.push_back(batch);
     const int64_t count = static_cast<int64_t>(batches.size());
-    if (count < options_.accumulate && batch_ + count < batches_) continue;
-    train_step(batches);
+    if (count < most && batch_ + count < batches_) continue;
+    train_steps(batches);
     batches.clear();
     if (cancelled() && batch_ < batches_) return cut_epoch();
   }
@@ -136,83 +126,6 @@ void Trainer::begin_epoch(DataLoader& train) {
   net_.train();
   if (captured_) captured_->invalidate();  // numbers of a loss or a net may change from epoch to epoch
   start_ = options_.clock();
-}
-
-// All batches of a step, and what becomes of them.
-void Trainer::train_step(std::span<const Batch> batches) {
-  lr_factor_ = 1;
-  notify([&](Callback& callback) { callback.on_step_begin(*this); });
-  int64_t count = 0;
-  std::vector<Tensor> inputs;  // of each batch input and target
-  for (const Batch& batch : batches) {
-    count += batch.input.size(0);
-    inputs.push_back(batch.input);
-    inputs.push_back(batch.target);
-  }
-  std::vector<Tensor> results;
-  if (may_capture()) {
-    const ScaledLearningRate scaled(*optimizer_, lr_factor_);  // also where nothing but a graph is launched
-    lr_ = optimizer_->lr();
-    if (!captured_)
-      captured_.emplace([this](const std::vector<Tensor>& all) { return compute(all, {}); },
-                        CaptureOptions{.device = device_, .eager_calls = 1, .required = false});
-    results = (*captured_)(inputs);
-  } else {
-    for (Tensor& input : inputs) input = input.to(device_);
-    results = compute(inputs, batches);
-  }
-  for (size_t i = 0; i < results.size(); i += 2)
-    for (const auto& metric : options_.metrics) metric->update(results[i], results[i + 1]);
-  samples_ += count;
-  batch_ += static_cast<int64_t>(batches.size());
-  ++step_;
-  notify([&](Callback& callback) { callback.on_step_end(*this); });
-  notify([&](Callback& callback) { callback.on_checkpoint(*this); });
-}
-
-// Forward, loss and backward for each batch, and one update for all of them. The loss of a step is the mean over its
-// samples, as if they had been one batch. Takes input and target of each batch on the device, and returns output and
-// target. Callbacks see the update of `batches` if there are any: in a captured step nobody wants to.
-std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::span<const Batch> batches) {
-  int64_t count = 0;
-  for (size_t i = 0; i < inputs.size(); i += 2) count += inputs[i].size(0);
-  std::vector<BatchLoss> losses;
-  std::vector<Tensor> results;
-  Tensor step_loss;
-  optimizer_->zero_grad();
-  for (size_t i = 0; i < inputs.size(); i += 2) {
-    const PrecisionScope scope(options_.precision);
-    const Tensor& target = inputs[i + 1];
-    const Tensor output = readable(net_(inputs[i]), options_.precision);
-    BatchLoss loss = loss_of(given_loss_, output, target);
-    const double share = static_cast<double>(inputs[i].size(0)) / static_cast<double>(count);
-    const Tensor part = inputs.size() == 2 ? loss.loss : loss.loss * share;
-    scaler_.backward(part);
-    if (!batches.empty()) step_loss = step_loss.defined() ? step_loss + part.detach() : part.detach();
-    loss.loss = loss.loss.detach();
-    losses.push_back(std::move(loss));
-    results.push_back(output.detach());
-    results.push_back(target);
-  }
-  if (!batches.empty()) notify([&](Callback& callback) { callback.on_update(*this, batches, step_loss); });
-  {
-    const ScaledLearningRate scaled(*optimizer_, lr_factor_);
-    if (!batches.empty()) lr_ = optimizer_->lr();
-    scaler_.step(*optimizer_, {.clip_norm = options_.clip_norm});
-    scaler_.update();
-  }
-  for (size_t i = 0; i < losses.size(); ++i) {
-    const Tensor &output = results[2 * i], &target = results[2 * i + 1];
-    gather(loss_, accuracy_, losses[i], target.size(0), output, target);
-  }
-  return results;
-}
-
-// Whether nobody looks into a step. That a callback does not is known after the first one.
-bool Trainer::may_capture() const {
-  return options_.capture && device_.is_cuda() &&
-         std::all_of(callbacks_.begin(), callbacks_.end(),
-                     [this](const auto& c) { return c->ignores_updates_ || !c->wants_update(*this); });
 }
 
 // False when a signal came; then it is to be done again.
@@ -331,10 +244,5 @@ double Trainer::samples_per_second() const {
 double Trainer::seconds() const { return elapsed_ + (options_.clock() - start_); }
 double Trainer::loss() const { return loss_.value(); }
 double Trainer::accuracy() const { return accuracy_.value(); }
-
-template <class Event>
-void Trainer::notify(Event event) {
-  for (const auto& callback : callbacks_) event(*callback);
-}
 
 }  // namespace dnn

@@ -39,7 +39,7 @@ std::vector<double> numbers(const StateDict& state) {
 
 // What a run leaves behind, and how its steps went.
 struct Outcome {
-  std::vector<double> losses, weights, states;
+  std::vector<double> losses, epochs, weights, states;
   int64_t repetitions = 0;
   std::string why_eager;
 };
@@ -96,7 +96,10 @@ Outcome train(const Recipe& recipe, bool capture, const std::string& from = "", 
   DataLoader loader(pictures(recipe.samples, recipe.channels, recipe.size), {.batch_size = batch_size});
   Trainer trainer(*net, optimizer, options);
   if (!from.empty()) trainer.resume(from);
-  trainer.fit(loader);
+  for (const EpochStats& epoch : trainer.fit(loader)) {
+    outcome.epochs.insert(outcome.epochs.end(), {epoch.loss, epoch.accuracy, epoch.lr});
+    for (const auto& [name, value] : epoch.metrics) outcome.epochs.push_back(value);
+  }
   if (!save.empty()) trainer.save(save);
   outcome.weights = numbers(net->state_dict());
   outcome.states = numbers(optimizer->state_dict());
@@ -119,6 +122,7 @@ class TrainCapture : public ::testing::Test {
   static int64_t expect_same(const Recipe& recipe) {
     const Outcome ordinary = train(recipe, false), captured = train(recipe, true);
     EXPECT_EQ(captured.losses, ordinary.losses);
+    EXPECT_EQ(captured.epochs, ordinary.epochs);
     EXPECT_EQ(captured.weights, ordinary.weights);
     EXPECT_EQ(captured.states, ordinary.states);
     EXPECT_EQ(ordinary.repetitions, 0);
@@ -198,6 +202,103 @@ TEST_F(TrainCapture, CheckpointsAndResumedRunsAreExact) {
   EXPECT_EQ(resumed.weights, expected.weights);
   EXPECT_EQ(resumed.states, expected.states);
   EXPECT_GT(resumed.repetitions, 0);
+}
+
+// ---- several steps a launch -----------------------------------------------------------------------------------------
+
+// Trains step by step and with several steps a launch; returns the number of repetitions.
+int64_t expect_same_launched(const Recipe& recipe, int64_t steps) {
+  Recipe launched = recipe;
+  launched.options.steps_per_launch = steps;
+  const Outcome single = train(recipe, false), several = train(launched, true);
+  EXPECT_EQ(several.epochs, single.epochs);
+  EXPECT_EQ(several.weights, single.weights);
+  EXPECT_EQ(several.states, single.states);
+  EXPECT_EQ(several.losses.size(), single.losses.size());
+  return several.repetitions;
+}
+
+std::shared_ptr<Optimizer> adam(Layer& net) { return std::make_shared<Adam>(net.parameters(), AdamOptions{}); }
+
+std::unique_ptr<Layer> dropping_net() { return boxed(Sequential(Flatten(), Dropout(0.3), Linear(64, classes))); }
+
+TEST_F(TrainCapture, SeveralStepsALaunch) {
+  Recipe recipe{.net = dropping_net, .optimizer = adam, .samples = 22 * batch_size + 2, .epochs = 2};
+  recipe.options.lr_schedule = [](double progress) { return 1 - progress / 2; };
+  EXPECT_EQ(expect_same_launched(recipe, 4), 1 + 2 + 4)
+      << "the first four are single ones, and the last three of an epoch have a graph of their own";
+}
+
+TEST_F(TrainCapture, SeveralStepsOfSeveralBatchesIn16Bits) {
+  Recipe recipe{.net = small_net, .optimizer = sgd, .samples = 21 * batch_size};
+  recipe.options.accumulate = 2;
+  recipe.options.metrics = {std::make_shared<TopKAccuracy>(2)};
+  recipe.options.precision = Arithmetic::float16;
+  recipe.options.loss = [](const Tensor& y, const Tensor& labels) { return cross_entropy(y, labels) * 100; };
+  EXPECT_EQ(expect_same_launched(recipe, 2), 2) << "11 steps: two single ones, then launches of two, then of one";
+}
+
+TEST_F(TrainCapture, AnOptimizerThatAsksForItsRateGoesStepByStep) {
+  class Plain : public Optimizer {
+   public:
+    explicit Plain(const std::vector<Tensor>& parameters) : Optimizer("plain", {parameters}, {0.1}, {}) {}
+    void update(const UpdateList& list) override {
+      sgd_update_(list.parameters, list.gradients, {}, {.lr = lr(list.group)}, {});
+    }
+  };
+  Recipe recipe{.net = small_net,
+                .optimizer = [](Layer& net) { return std::make_shared<Plain>(net.parameters()); },
+                .samples = 16 * batch_size};
+  recipe.options.lr_schedule = [](double progress) { return progress < 0.7 ? 1 : 1 - progress / 2; };
+  expect_same_launched(recipe, 2);
+}
+
+TEST_F(TrainCapture, CallbacksSeeTheStepsOfALaunchTogether) {
+  class Notes : public Callback {
+   public:
+    void on_step_begin(Trainer& trainer) override { note('b', trainer); }
+    void on_step_end(Trainer& trainer) override {
+      note('e', trainer);
+      if (trainer.step() == 5) trainer.stop();
+    }
+    void on_checkpoint(Trainer& trainer) override { note('c', trainer); }
+    std::string text;
+
+   private:
+    void note(char what, Trainer& trainer) {
+      text += what + std::to_string(trainer.step()) + '/' + std::to_string(trainer.batch()) + '/' +
+              std::to_string(trainer.samples()) + ' ';
+    }
+  };
+  const auto notes = std::make_shared<Notes>();
+  const std::string path = (std::filesystem::temp_directory_path() / "dnn_train_launch.safetensors").string();
+  Recipe recipe{.net = dropping_net, .optimizer = adam, .samples = 10 * batch_size};
+  const Outcome expected = train(recipe, false);
+  recipe.options.steps_per_launch = 3;
+  Recipe stopped = recipe;
+  stopped.options.callbacks = {notes};
+  train(stopped, true, "", path);
+  EXPECT_EQ(notes->text,
+            "b0/0/0 e1/1/4 c1/1/4 b1/1/4 e2/2/8 c2/2/8 b2/2/8 e3/3/12 c3/3/12 "
+            "b3/3/12 b4/4/12 b5/5/12 e4/4/16 e5/5/20 e6/6/24 c6/6/24 ")
+      << "stop acts after the launch";
+  const Outcome resumed = train(recipe, true, path);
+  std::filesystem::remove(path);
+  EXPECT_EQ(resumed.weights, expected.weights);
+  EXPECT_EQ(resumed.states, expected.states);
+}
+
+TEST_F(TrainCapture, ACheckpointThatIsDueWithinALaunchIsWrittenAfterIt) {
+  const auto folder = std::filesystem::temp_directory_path() / "dnn_train_launch";
+  std::filesystem::create_directories(folder);
+  const auto keep = std::make_shared<KeepLastCheckpoints>(
+      (folder / "{step}.safetensors").string(), KeepLastOptions{.keep = 9, .every_epochs = 0, .every_steps = 5});
+  Recipe recipe{.net = small_net, .optimizer = sgd, .samples = 12 * batch_size};
+  recipe.options.steps_per_launch = 3;
+  recipe.options.callbacks = {keep};
+  train(recipe, true);
+  EXPECT_THAT(keep->paths(), ::testing::ElementsAre(HasSubstr("6.safetensors"), HasSubstr("12.safetensors")));
+  std::filesystem::remove_all(folder);
 }
 
 // ---- ordinary steps -------------------------------------------------------------------------------------------------

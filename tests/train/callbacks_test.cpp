@@ -301,6 +301,11 @@ TEST(AverageWeights, LeaveTheNetWhenValidationFails) {
               ThrowsMessage<ArgumentError>("average_weights: decay is 1, expected a number in [0, 1)"));
   EXPECT_THAT([] { AverageWeights({.start = -1}); },
               ThrowsMessage<ArgumentError>("average_weights: start is -1, expected at least 0"));
+  Sequential net(Linear(3, 2));
+  Trainer trainer(net, SGD(net.parameters(), {}),
+                  {.steps_per_launch = 2, .callbacks = {std::make_shared<AverageWeights>()}});
+  EXPECT_THAT([&] { trainer.fit(wrong); },
+              ThrowsMessage<ArgumentError>("average_weights: steps_per_launch of the trainer is 2, expected 1"));
 }
 
 }  // namespace

@@ -310,6 +310,8 @@ TEST(Trainer, RefusesBadOptions) {
   EXPECT_THAT([&] { make({.epochs = -1}); }, ThrowsMessage<ArgumentError>("trainer: epochs is -1, expected >= 0"));
   EXPECT_THAT([&] { make({.accumulate = 0}); },
               ThrowsMessage<ArgumentError>("trainer: accumulate is 0, expected >= 1"));
+  EXPECT_THAT([&] { make({.steps_per_launch = 0}); },
+              ThrowsMessage<ArgumentError>("trainer: steps_per_launch is 0, expected >= 1"));
   EXPECT_THAT([&] { make({.clip_norm = -1}); },
               ThrowsMessage<ArgumentError>("trainer: clip_norm is -1, expected >= 0"));
   EXPECT_THAT(

@@ -63,6 +63,9 @@ class Optimizer {
   /// Makes the learning rate of each group `factor` times the one that it was made with or `set_lr` gave it: how
   /// schedules act. Throws ArgumentError unless the factor is finite and not negative.
   void scale_lr(double factor);
+  /// Whether captured steps follow the learning rate: not where an update has asked `lr` while it was recorded (see
+  /// `rate`).
+  bool follows_rate() const { return !asked_; }
   /// Number of groups.
   size_t groups() const { return rates_.size(); }
   /// What is optimized, one group after the other.
@@ -108,6 +111,7 @@ class Optimizer {
   std::vector<size_t> group_of_;  // of each parameter
   std::vector<double> rates_;     // of each group, before the factor
   double factor_ = 1;
+  mutable bool asked_ = false;  // for the rate by what is being recorded
   std::vector<std::string> state_names_;
   std::vector<State> states_;    // one for each parameter
   std::vector<Tensor> skipped_;  // counters on the device, float32 []: one for all parameters with the same history

@@ -23,7 +23,8 @@ class AverageWeights : public Callback {
   /// Throws ArgumentError unless 0 <= decay < 1 and start is at least 0.
   explicit AverageWeights(const AverageWeightsOptions& options = {});
 
-  /// Throws ArgumentError when the averages that were loaded are those of another net.
+  /// Throws ArgumentError when the averages that were loaded are those of another net, and when a launch makes several
+  /// steps, between which nobody sees the weights.
   void on_fit_begin(Trainer& trainer) override;
   void on_step_end(Trainer& trainer) override;
   void on_validation_begin(Trainer& trainer) override;

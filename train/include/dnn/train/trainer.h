@@ -55,6 +55,12 @@ struct TrainerOptions {
   /// `on_update`, something waits for the GPU, or numbers of one step differ from those of the next. Off for a loss or
   /// a net of your own in which numbers of the host change in the middle of an epoch.
   bool capture = true;
+  /// Steps that are made by one launch where they are captured, with batches that are brought to the GPU before it; the
+  /// results are those of one by one, bit for bit, and the last launch of an epoch makes fewer. Callbacks get
+  /// `on_step_begin` of all of these steps before the launch and `on_step_end` of all of them after it, when weights
+  /// and `loss` are those after the last; `on_checkpoint` comes once, and `stop` acts after it. Worth it for small
+  /// nets.
+  int64_t steps_per_launch = 1;
   double clip_norm = 0;  ///< Largest norm of all gradients together (see `clip_grad_norm_`); 0: any.
   /// The arithmetic of forward and backward passes; weights, states and checkpoints are of float32 in all of them. With
   /// 16 bits losses and metrics get the net's output in float32, and float16 has its loss scaled (see `GradScaler`).
@@ -177,13 +183,21 @@ class Trainer {
   }
 
   template <class Event>
-  void notify(Event event);
+  void notify(Event event) {
+    for (const auto& callback : callbacks_) event(*callback);
+  }
   History fit(DataLoader& train, DataLoader* validation);
   void run_epoch(DataLoader& train, DataLoader* validation);
   void begin_epoch(DataLoader& train);
+  void train_steps(std::span<const Batch> batches);
   void train_step(std::span<const Batch> batches);
+  void launch_steps(std::span<const Batch> batches, std::span<const std::span<const Batch>> steps);
+  void begin_step();
+  void end_step(std::span<const Batch> batches, std::span<const Tensor> results);
+  std::vector<Tensor> launch(std::span<const Batch> batches);
+  std::vector<Tensor> compute_steps(const std::vector<Tensor>& inputs);
   std::vector<Tensor> compute(const std::vector<Tensor>& inputs, std::span<const Batch> batches);
-  bool may_capture() const;
+  bool may_capture(int64_t steps);
   bool validate(DataLoader& validation, EpochStats& stats);
   void end_epoch(const EpochStats& stats);
   void cut_epoch();
@@ -212,6 +226,7 @@ class Trainer {
   int64_t batches_ = 0, samples_ = 0, epoch_samples_ = 0;
   double start_ = 0, elapsed_ = 0;  // the clock when this part of the epoch began, and the seconds before that
   double lr_factor_ = 1, lr_ = 0;
+  std::vector<double> lr_factors_;  // of the captured steps that are made together
   std::optional<Captured<std::vector<Tensor>(const std::vector<Tensor>&)>> captured_;
   bool gathering_ = false;  // whether the sums below are of an epoch that is not complete
   RunningMean loss_;
