@@ -93,8 +93,8 @@ void cross_entropy_backward(const Tensor& grad, double scale, const Tensor& logi
 void dropout(const Tensor& x, double p, const detail::Draw& draw, const Tensor& out, bool accumulate);
 
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                      Activation activation, double momentum, double eps, const Tensor& running_mean,
-                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out);
+                      Activation activation, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                      const Tensor& inv_std, const Tensor& out);
 void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
                       const Tensor& out);
@@ -104,9 +104,8 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, c
 
 void batch_norm_pool_fits(const kernel::PoolProblem& problem, const Tensor& x, bool* fits);
 void batch_norm_pool_train(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& weight,
-                           const Tensor& bias, double momentum, double eps, const Tensor& running_mean,
-                           const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out,
-                           const Tensor& winners);
+                           const Tensor& bias, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                           const Tensor& inv_std, const Tensor& out, const Tensor& winners);
 void batch_norm_pool_backward(const kernel::PoolProblem& problem, const Tensor& grad_output, const Tensor& winners,
                               const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
                               const Tensor& inv_std, const kernel::BatchNormGradients& out);

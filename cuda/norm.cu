@@ -152,21 +152,14 @@ void apply(const Tensor& x, const ChannelTransform<Statistic<T>>& transform, con
 }  // namespace
 
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                      Activation activation, double momentum, double eps, const Tensor& running_mean,
-                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
+                      Activation activation, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                      const Tensor& inv_std, const Tensor& out) {
   if (packed::fit(Context::of(out), {x, add, out}))
-    return packed::batch_norm_train(x, weight, bias, add, activation, momentum, eps, running_mean, running_var, mean,
-                                    inv_std, out);
+    return packed::batch_norm_train(x, weight, bias, add, activation, eps, running, mean, inv_std, out);
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
     const Images images = images_of(x);
-    const StoreStatistics<S> statistics{elements<S>(mean),
-                                        elements<S>(inv_std),
-                                        elements<S>(running_mean),
-                                        elements<S>(running_var),
-                                        static_cast<double>(images.n * images.pixels),
-                                        momentum,
-                                        eps};
+    const StoreStatistics<S> statistics(running, mean, inv_std, images.n * images.pixels, eps);
     reduce_channels(Context::of(out), images, Moments<T>{elements<T>(x)}, FinishStatistics<S>{statistics});
     apply<T>(x, {elements<S>(mean), elements<S>(inv_std), nullptr, elements<S>(weight), elements<S>(bias), eps}, add,
              activation, out);

@@ -29,15 +29,28 @@ struct ChannelTransform {
   }
 };
 
-// Mean and deviation of the batch, and the running statistics.
+// Mean and deviation of the batch, and the running statistics; called once for each channel.
 template <class S>
 struct StoreStatistics {
   S* mean;
   S* inv_std;
   S* running_mean;  // null: none
   S* running_var;
+  int64_t* batches;  // null: not counted
   double count, momentum, eps;
+
+  StoreStatistics(const kernel::RunningStatistics& running, const Tensor& mean, const Tensor& inv_std, int64_t count,
+                  double eps)
+      : mean(elements<S>(mean)),
+        inv_std(elements<S>(inv_std)),
+        running_mean(elements<S>(running.mean)),
+        running_var(elements<S>(running.var)),
+        batches(elements<int64_t>(running.batches)),
+        count(static_cast<double>(count)),
+        momentum(running.momentum),
+        eps(eps) {}
   __device__ void store(int64_t c, double average, double variance) const {
+    if (c == 0 && batches != nullptr) ++*batches;
     mean[c] = static_cast<S>(average);
     inv_std[c] = static_cast<S>(1 / math::sqrt(variance + eps));
     if (running_mean == nullptr) return;
@@ -63,11 +76,11 @@ struct StoreGradients {
 namespace packed {
 
 // Mean and deviation alone, as batch_norm_train has them.
-void batch_statistics(const Tensor& x, double momentum, double eps, const Tensor& running_mean,
-                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std);
+void batch_statistics(const Tensor& x, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                      const Tensor& inv_std);
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                      Activation activation, double momentum, double eps, const Tensor& running_mean,
-                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out);
+                      Activation activation, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                      const Tensor& inv_std, const Tensor& out);
 void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
                       const Tensor& out);

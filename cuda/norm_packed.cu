@@ -201,26 +201,20 @@ void apply(const Tensor& x, const ChannelTransform<float>& constants, const Tens
 
 }  // namespace
 
-void batch_statistics(const Tensor& x, double momentum, double eps, const Tensor& running_mean,
-                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std) {
+void batch_statistics(const Tensor& x, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                      const Tensor& inv_std) {
   visit(x.dtype(), [&]<class T>(T) {
     Context& context = Context::of(x);
     const ChannelGrid grid = grid_of<T>(context, x);
-    const StoreStatistics<float> statistics{elements<float>(mean),
-                                            elements<float>(inv_std),
-                                            elements<float>(running_mean),
-                                            elements<float>(running_var),
-                                            static_cast<double>(grid.rows),
-                                            momentum,
-                                            eps};
+    const StoreStatistics<float> statistics(running, mean, inv_std, grid.rows, eps);
     reduce_channels_last(context, grid, BatchMoments<T>{elements<T>(x), statistics});
   });
 }
 
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                      Activation activation, double momentum, double eps, const Tensor& running_mean,
-                      const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
-  batch_statistics(x, momentum, eps, running_mean, running_var, mean, inv_std);
+                      Activation activation, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                      const Tensor& inv_std, const Tensor& out) {
+  batch_statistics(x, eps, running, mean, inv_std);
   visit(x.dtype(), [&]<class T>(T) { apply<T>(x, transform_of(mean, inv_std, weight, bias), add, activation, out); });
 }
 

@@ -121,10 +121,9 @@ void batch_norm_pool_fits(const kernel::PoolProblem& problem, const Tensor& x, b
 }
 
 void batch_norm_pool_train(const kernel::PoolProblem& problem, const Tensor& x, const Tensor& weight,
-                           const Tensor& bias, double momentum, double eps, const Tensor& running_mean,
-                           const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out,
-                           const Tensor& winners) {
-  packed::batch_statistics(x, momentum, eps, running_mean, running_var, mean, inv_std);
+                           const Tensor& bias, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
+                           const Tensor& inv_std, const Tensor& out, const Tensor& winners) {
+  packed::batch_statistics(x, eps, running, mean, inv_std);
   packed::visit(x.dtype(), [&]<class T>(T) {
     Context& context = Context::of(out);
     const ChannelGrid grid = packed::grid_of<T>(context, out);

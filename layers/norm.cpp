@@ -32,9 +32,7 @@ BatchNorm::BatchNorm(const char* name, int64_t channels, const BatchNormLayerOpt
 }
 
 Tensor BatchNorm::normalize(Tensor x, const Epilogue& epilogue) {
-  Tensor y = batch_norm(std::move(x), weight, bias, running_mean, running_var, operation(epilogue));
-  if (training()) num_batches_tracked.add_(1);
-  return y;
+  return batch_norm(std::move(x), weight, bias, running_mean, running_var, operation(epilogue));
 }
 
 BatchNormOptions BatchNorm::operation(const Epilogue& epilogue) const {
@@ -42,7 +40,8 @@ BatchNormOptions BatchNorm::operation(const Epilogue& epilogue) const {
           .momentum = options_.momentum,
           .eps = options_.eps,
           .activation = epilogue.activation(),
-          .add = epilogue.add};
+          .add = epilogue.add,
+          .num_batches_tracked = num_batches_tracked};
 }
 
 DType BatchNorm::storage_dtype(DType requested) const { return wide(requested); }
@@ -64,11 +63,8 @@ Tensor BatchNorm2d::forward_fused(Tensor x, const Epilogue& epilogue) {
 Tensor BatchNorm2d::relu_max_pool(Tensor x, const Pool2dOptions& pool) {
   const Epilogue relu{.relu = true};
   if (has_forward_hooks() || !training()) return max_pool2d((*this)(std::move(x), relu), pool);
-  return run(x, [&] {
-    Tensor y = batch_norm_max_pool2d(x, weight, bias, running_mean, running_var, operation(relu), pool);
-    num_batches_tracked.add_(1);
-    return y;
-  });
+  return run(x,
+             [&] { return batch_norm_max_pool2d(x, weight, bias, running_mean, running_var, operation(relu), pool); });
 }
 
 Tensor BatchNorm1d::forward_fused(Tensor x, const Epilogue& epilogue) {

@@ -9,13 +9,26 @@
 
 namespace dnn::kernel {
 
+// What a batch in training changes: mean and var [c] (either both or none defined) move by `momentum` towards the
+// batch's mean and unbiased variance, and one more batch is counted in `batches` (int64 [], may be undefined).
+struct RunningStatistics {
+  Tensor mean, var, batches;
+  double momentum = 0.1;
+  template <class Visit>
+  void each_tensor(Visit&& visit) const {
+    visit(mean), visit(var), visit(batches);
+  }
+  template <class Visit>
+  void each_number(Visit&& visit) const {
+    visit(momentum);
+  }
+};
+
 // Training: x [n, c, h, w] -> out = activation((x - mean) * inv_std * weight + bias + add), mean and inv_std [c] of the
-// batch (biased variance) are outputs kept for the backward pass; running_mean and running_var (either both or none
-// defined) move by `momentum` towards the batch's mean and unbiased variance. `add` may be undefined; activation is
-// none or relu.
+// batch (biased variance) are outputs kept for the backward pass. `add` may be undefined; activation is none or relu.
 inline constinit Slot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                           Activation activation, double momentum, double eps, const Tensor& running_mean,
-                           const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out)>
+                           Activation activation, double eps, const RunningStatistics& running, const Tensor& mean,
+                           const Tensor& inv_std, const Tensor& out)>
     batch_norm_train{"batch_norm_train"};
 
 // Inference: the same with the running statistics.

@@ -14,8 +14,8 @@ inline constinit Slot<void(const PoolProblem& problem, const Tensor& x, bool* fi
 // As batch_norm_train and max_pool2d_forward one after the other; out and winners (uint8, undefined when not wanted)
 // are channels_last.
 inline constinit Slot<void(const PoolProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                           double momentum, double eps, const Tensor& running_mean, const Tensor& running_var,
-                           const Tensor& mean, const Tensor& inv_std, const Tensor& out, const Tensor& winners)>
+                           double eps, const RunningStatistics& running, const Tensor& mean, const Tensor& inv_std,
+                           const Tensor& out, const Tensor& winners)>
     batch_norm_pool_train{"batch_norm_pool_train"};
 
 // The gradients of the batch normalisation (`add` aside) from that of the pooling's output.

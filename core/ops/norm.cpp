@@ -41,6 +41,7 @@ void detail::check_batch_norm(const Tensor& x, const Tensor& weight, const Tenso
                                            {"bias", &bias},
                                            {"running_mean", &mean},
                                            {"running_var", &var},
+                                           {"num_batches_tracked", &o.num_batches_tracked},
                                            {"add", &o.add}});
   detail::check_floating("batch_norm", "input", x);
   if (x.rank() != 2 && x.rank() != 4)
@@ -56,6 +57,12 @@ void detail::check_batch_norm(const Tensor& x, const Tensor& weight, const Tenso
   if (o.add.defined() && (o.add.shape() != x.shape() || o.add.dtype() != x.dtype()))
     throw ShapeError(fmt::format("batch_norm: add is {} {}, expected the input's {} {}", o.add.dtype(), o.add.shape(),
                                  x.dtype(), x.shape()));
+  const Tensor& batches = o.num_batches_tracked;
+  if (batches.defined() && batches.rank() != 0)
+    throw ShapeError(fmt::format("batch_norm: num_batches_tracked has shape {}, expected [] (input {})",
+                                 batches.shape(), x.shape()));
+  if (batches.defined() && batches.dtype() != DType::int64)
+    throw DTypeError(fmt::format("batch_norm: num_batches_tracked is {}, expected int64", batches.dtype()));
   if (!(o.eps > 0)) throw ArgumentError(fmt::format("batch_norm: eps is {}, expected a positive number", o.eps));
   if (!(o.momentum >= 0 && o.momentum <= 1))
     throw ArgumentError(fmt::format("batch_norm: momentum is {}, expected 0 to 1", o.momentum));
@@ -63,6 +70,17 @@ void detail::check_batch_norm(const Tensor& x, const Tensor& weight, const Tenso
   if (o.training && per_channel < 2)
     throw ShapeError(fmt::format("batch_norm: {} values per channel in training, expected at least 2 (input {})",
                                  per_channel, x.shape()));
+}
+
+kernel::RunningStatistics detail::running_statistics(const Tensor& mean, const Tensor& var,
+                                                     const BatchNormOptions& options) {
+  return {.mean = mean, .var = var, .batches = options.num_batches_tracked, .momentum = options.momentum};
+}
+
+void detail::bump_versions(const kernel::RunningStatistics& running) {
+  running.each_tensor([](const Tensor& t) {
+    if (t.defined()) bump_version(t);
+  });
 }
 
 namespace {
@@ -98,10 +116,10 @@ Tensor normalize(const Tensor& input, const Tensor& weight, const Tensor& bias, 
   const Device device = x.device();
   if (options.training) {
     mean = empty_like(weight), inv_std = empty_like(weight);
-    kernel::batch_norm_train[device](x, weight, bias, add, options.activation, options.momentum, options.eps,
-                                     running_mean, running_var, mean, inv_std, out);
-    for (const Tensor& running : {running_mean, running_var})
-      if (running.defined()) detail::bump_version(running);
+    const auto running = detail::running_statistics(running_mean, running_var, options);
+    kernel::batch_norm_train[device](x, weight, bias, add, options.activation, options.eps, running, mean, inv_std,
+                                     out);
+    detail::bump_versions(running);
   } else {
     kernel::batch_norm_infer[device](x, weight, bias, add, options.activation, options.eps, running_mean, running_var,
                                      out);

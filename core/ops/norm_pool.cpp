@@ -45,10 +45,10 @@ Tensor batch_norm_max_pool2d(const Tensor& input, const Tensor& weight, const Te
   Tensor out = image(x.dtype()), winners;
   if (detail::needs_grad(std::initializer_list<Tensor>{input, weight, bias})) winners = image(DType::uint8);
   const Tensor mean = empty_like(weight), inv_std = empty_like(weight);
-  kernel::batch_norm_pool_train[x.device()](problem, x, weight, bias, options.momentum, options.eps, running_mean,
-                                            running_var, mean, inv_std, out, winners);
-  for (const Tensor& running : {running_mean, running_var})
-    if (running.defined()) detail::bump_version(running);
+  const auto running = detail::running_statistics(running_mean, running_var, options);
+  kernel::batch_norm_pool_train[x.device()](problem, x, weight, bias, options.eps, running, mean, inv_std, out,
+                                            winners);
+  detail::bump_versions(running);
 
   detail::record("batch_norm_max_pool2d", out, {x, weight, bias},
                  [problem, x = Saved(x), w = Saved(weight), shift = Saved(bias), mean, inv_std, winners](Backward& b) {

@@ -209,6 +209,10 @@ TEST(Errors, BatchNorm) {
                "batch_norm: momentum is 1.5, expected 0 to 1");
   EXPECT_ERROR(batch_norm(x, one, one, one, one, {.add = zeros({2, 3, 4, 5})}), ShapeError,
                "batch_norm: add is float32 [2, 3, 4, 5], expected the input's float32 [2, 3, 4, 4]");
+  EXPECT_ERROR(batch_norm(x, one, one, one, one, {.num_batches_tracked = zeros({1}, i64)}), ShapeError,
+               "batch_norm: num_batches_tracked has shape [1], expected [] (input [2, 3, 4, 4])");
+  EXPECT_ERROR(batch_norm(x, one, one, one, one, {.num_batches_tracked = zeros({})}), DTypeError,
+               "batch_norm: num_batches_tracked is float32, expected int64");
   EXPECT_ERROR(batch_norm(zeros({1, 3}), one, one, one, one), ShapeError,
                "batch_norm: 1 values per channel in training, expected at least 2 (input [1, 3])");
   EXPECT_ERROR(batch_norm(zeros({0, 3, 4, 4}), one, one, one, one), ShapeError,

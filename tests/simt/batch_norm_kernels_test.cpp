@@ -45,13 +45,13 @@ struct Norm {
     gpu_x = to_gpu(x, layout), gpu_add = to_gpu(add, layout), gpu_weight = gpu(weight), gpu_bias = gpu(bias);
     mean = empty_like(weight), inv_std = empty_like(weight), y = empty_like(x);
     gpu_mean = gpu_like(weight), gpu_inv_std = gpu_like(weight), gpu_y = gpu_like(gpu_x);
-    run_mean = uniform(c, wide), run_var = uniform(c, wide, 0.5, 2);
-    gpu_run_mean = gpu(run_mean), gpu_run_var = gpu(run_var);
+    running = {uniform(c, wide), uniform(c, wide, 0.5, 2), ones({}, {.dtype = DType::int64}), 0.2};
+    gpu_running = {gpu(running.mean), gpu(running.var), gpu(running.batches), 0.2};
   }
   void train(Activation activation) const {
-    kernel::batch_norm_train[cpu](x, weight, bias, add, activation, 0.2, 1e-5, run_mean, run_var, mean, inv_std, y);
-    kernel::batch_norm_train[cuda](gpu_x, gpu_weight, gpu_bias, gpu_add, activation, 0.2, 1e-5, gpu_run_mean,
-                                   gpu_run_var, gpu_mean, gpu_inv_std, gpu_y);
+    kernel::batch_norm_train[cpu](x, weight, bias, add, activation, 1e-5, running, mean, inv_std, y);
+    kernel::batch_norm_train[cuda](gpu_x, gpu_weight, gpu_bias, gpu_add, activation, 1e-5, gpu_running, gpu_mean,
+                                   gpu_inv_std, gpu_y);
   }
   // Gradients to be written to, some with numbers in them already; and the same on the GPU.
   kernel::BatchNormGradients gradients(bool accumulate) const {
@@ -71,8 +71,9 @@ struct Norm {
   }
 
   Layout layout;
-  Tensor x, add, weight, bias, mean, inv_std, y, run_mean, run_var;
-  Tensor gpu_x, gpu_add, gpu_weight, gpu_bias, gpu_mean, gpu_inv_std, gpu_y, gpu_run_mean, gpu_run_var;
+  Tensor x, add, weight, bias, mean, inv_std, y;
+  Tensor gpu_x, gpu_add, gpu_weight, gpu_bias, gpu_mean, gpu_inv_std, gpu_y;
+  kernel::RunningStatistics running, gpu_running;
 };
 
 class BatchNormKernels : public ::testing::TestWithParam<NormCase> {};
@@ -89,14 +90,16 @@ TEST_P(BatchNormKernels, TrainingAndInferenceForwardAndBackward) {
       expect_near(back(norm.gpu_y), norm.y, tolerance);
       expect_near(norm.gpu_mean, norm.mean, exact);
       expect_near(norm.gpu_inv_std, norm.inv_std, exact);
-      expect_near(norm.gpu_run_mean, norm.run_mean, exact);
-      expect_near(norm.gpu_run_var, norm.run_var, exact);
+      expect_near(norm.gpu_running.mean, norm.running.mean, exact);
+      expect_near(norm.gpu_running.var, norm.running.var, exact);
+      EXPECT_EQ(norm.running.batches.item(), 2);
+      EXPECT_EQ(norm.gpu_running.batches.item(), 2);
 
       const Tensor quiet = empty_like(norm.x), gpu_quiet = gpu_like(norm.gpu_x);
-      kernel::batch_norm_infer[cpu](norm.x, norm.weight, norm.bias, norm.add, Activation::none, 1e-5, norm.run_mean,
-                                    norm.run_var, quiet);
+      kernel::batch_norm_infer[cpu](norm.x, norm.weight, norm.bias, norm.add, Activation::none, 1e-5, norm.running.mean,
+                                    norm.running.var, quiet);
       kernel::batch_norm_infer[cuda](norm.gpu_x, norm.gpu_weight, norm.gpu_bias, norm.gpu_add, Activation::none, 1e-5,
-                                     gpu(norm.run_mean), gpu(norm.run_var), gpu_quiet);
+                                     gpu(norm.running.mean), gpu(norm.running.var), gpu_quiet);
       expect_near(back(gpu_quiet), quiet, tolerance);
 
       // The sign behind the ReLU is that of the GPU's own output, whether the kernels read it or compute it anew.
@@ -174,8 +177,8 @@ TEST(BatchNormPaths, APassOverPacksTakesTwoLaunches) {
       const kernel::BatchNormGradients out = norm.on_gpu(norm.gradients(true));
       EXPECT_THAT(launches_of([&] {
                     kernel::batch_norm_train[cuda](norm.gpu_x, norm.gpu_weight, norm.gpu_bias, norm.gpu_add,
-                                                   Activation::relu, 0.2, 1e-5, norm.gpu_run_mean, norm.gpu_run_var,
-                                                   norm.gpu_mean, norm.gpu_inv_std, norm.gpu_y);
+                                                   Activation::relu, 1e-5, norm.gpu_running, norm.gpu_mean,
+                                                   norm.gpu_inv_std, norm.gpu_y);
                   }),
                   ElementsAre("reduce_channels_last_kernel", "batch_norm_apply_packed_kernel"));
       // Where nothing was added, y is not read: it need not be there.
@@ -214,11 +217,10 @@ double variance_error(const Tensor& x) {
   const Shape c{x.size(1)};
   const Tensor exact_x = x.to(DType::float64), weight = ones(c, {.dtype = DType::float64});
   const Tensor mean = empty_like(weight), inv_std = empty_like(weight), y = empty_like(exact_x);
-  kernel::batch_norm_train[cpu](exact_x, weight, weight, {}, Activation::none, 0.1, 1e-12, {}, {}, mean, inv_std, y);
+  kernel::batch_norm_train[cpu](exact_x, weight, weight, {}, Activation::none, 1e-12, {}, mean, inv_std, y);
   const Tensor one = gpu(ones(c)), gpu_mean = gpu_like(one), gpu_inv_std = gpu_like(one);
   const Tensor gpu_x = to_gpu(x, Layout::channels_last), gpu_y = gpu_like(gpu_x);
-  kernel::batch_norm_train[cuda](gpu_x, one, one, {}, Activation::none, 0.1, 1e-12, {}, {}, gpu_mean, gpu_inv_std,
-                                 gpu_y);
+  kernel::batch_norm_train[cuda](gpu_x, one, one, {}, Activation::none, 1e-12, {}, gpu_mean, gpu_inv_std, gpu_y);
   const auto means = raw_values(mean), gpu_means = raw_values(gpu_mean);
   const auto expected = raw_values(inv_std), actual = raw_values(gpu_inv_std);
   double worst = 0;
@@ -256,7 +258,7 @@ TEST(BatchNormPaths, NanAndInfinityStayInTheirChannels) {
     const Tensor one = gpu(ones({8})), mean = gpu_like(one), inv_std = gpu_like(one);
     const auto normalised = [&](const Tensor& input) {
       const Tensor gpu_x = to_gpu(input.to(type), Layout::channels_last), y = gpu_like(gpu_x);
-      kernel::batch_norm_train[cuda](gpu_x, one, one, {}, Activation::relu, 0.1, 1e-5, {}, {}, mean, inv_std, y);
+      kernel::batch_norm_train[cuda](gpu_x, one, one, {}, Activation::relu, 1e-5, {}, mean, inv_std, y);
       return back(y).to(DType::float32).to_vector<float>();
     };
     const auto expected = normalised(clean), actual = normalised(x);

@@ -24,24 +24,27 @@ TEST(BatchNormPoolKernels, AreTheTwoInOne) {
                    weight = gpu(uniform(c, DType::float32, -1, 2));
       const Tensor bias = gpu(uniform(c)), run_mean = uniform(c), run_var = uniform(c, DType::float32, 0.5, 2);
       const auto parameter = [&] { return gpu_like(weight); };
-      const Tensor mean = parameter(), inv_std = parameter(), mean_1 = gpu(run_mean), var_1 = gpu(run_var);
+      const Tensor mean = parameter(), inv_std = parameter(), batches = gpu(zeros({}, {.dtype = DType::int64}));
+      const kernel::RunningStatistics running_1{gpu(run_mean), gpu(run_var), batches, 0.1};
       const Tensor y = blank(problem.input, type, last), pooled = blank(problem.output, type, last);
       const Tensor winners = blank(problem.output, DType::uint8, last);
-      kernel::batch_norm_train[cuda](x, weight, bias, {}, Activation::relu, 0.1, 1e-5, mean_1, var_1, mean, inv_std, y);
+      kernel::batch_norm_train[cuda](x, weight, bias, {}, Activation::relu, 1e-5, running_1, mean, inv_std, y);
       kernel::max_pool2d_forward[cuda](problem, y, pooled, winners);
 
       bool fits = false;
       kernel::batch_norm_pool_fits[cuda](problem, x, &fits);
       ASSERT_TRUE(fits);
-      const Tensor both_mean = parameter(), both_inv_std = parameter(), mean_2 = gpu(run_mean), var_2 = gpu(run_var);
+      const Tensor both_mean = parameter(), both_inv_std = parameter(),
+                   more_batches = gpu(zeros({}, {.dtype = DType::int64}));
+      const kernel::RunningStatistics running_2{gpu(run_mean), gpu(run_var), more_batches, 0.1};
       const Tensor both = blank(problem.output, type, last), both_winners = blank(problem.output, DType::uint8, last);
-      kernel::batch_norm_pool_train[cuda](problem, x, weight, bias, 0.1, 1e-5, mean_2, var_2, both_mean, both_inv_std,
-                                          both, both_winners);
+      kernel::batch_norm_pool_train[cuda](problem, x, weight, bias, 1e-5, running_2, both_mean, both_inv_std, both,
+                                          both_winners);
       expect_same(both, pooled), expect_same(both_winners, winners);
       expect_same(both_mean, mean), expect_same(both_inv_std, inv_std);
-      expect_same(mean_2, mean_1), expect_same(var_2, var_1);
-      kernel::batch_norm_pool_train[cuda](problem, x, weight, bias, 0.1, 1e-5, mean_2, var_2, both_mean, both_inv_std,
-                                          both, {});
+      expect_same(running_2.mean, running_1.mean), expect_same(running_2.var, running_1.var);
+      EXPECT_EQ(more_batches.item(), 1);
+      kernel::batch_norm_pool_train[cuda](problem, x, weight, bias, 1e-5, running_2, both_mean, both_inv_std, both, {});
       expect_same(both, pooled);
 
       const Tensor grad = to_gpu(uniform(problem.output, type), last), between = blank(problem.input, type, last);

@@ -127,8 +127,8 @@ void normalize(const Tensor& x, const Parameter<T>* mean, const Parameter<T>* in
 }
 
 inline void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                             Activation activation, double momentum, double eps, const Tensor& running_mean,
-                             const Tensor& running_var, const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
+                             Activation activation, double eps, const kernel::RunningStatistics& running,
+                             const Tensor& mean, const Tensor& inv_std, const Tensor& out) {
   visit_floating("batch_norm", x.dtype(), [&]<class T>(Type<T>) {
     using P = Parameter<T>;
     const Channels view = channels_of(x);
@@ -141,8 +141,10 @@ inline void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor
       means[c] = static_cast<P>(m.mean);
       deviations[c] = static_cast<P>(1.0 / math::sqrt(m.deviations / m.count + eps));
     }
-    if (running_mean.defined()) {
-      P *const running_means = pointer<P>(running_mean), *const running_vars = pointer<P>(running_var);
+    if (running.batches.defined()) ++*pointer<int64_t>(running.batches);
+    if (running.mean.defined()) {
+      P *const running_means = pointer<P>(running.mean), *const running_vars = pointer<P>(running.var);
+      const double momentum = running.momentum;
       for (int64_t c = 0; c < view.count(); ++c) {
         const Moments& m = moments[c];
         running_means[c] = static_cast<P>((1 - momentum) * running_means[c] + momentum * m.mean);

@@ -13,12 +13,14 @@ struct BatchNormOptions {
   double eps = 1e-5;                         ///< Added to the variance.
   Activation activation = Activation::none;  ///< Applied to the result, fused where the device can.
   Tensor add = {};                           ///< Added before the activation, shaped as the input.
+  Tensor num_batches_tracked = {};           ///< int64 []: in training, one more batch is counted in it in passing.
 };
 
 /// (x - mean) / sqrt(var + eps) * weight + bias per channel (Ioffe & Szegedy, "Batch normalization", ICML 2015): input
 /// [n, c] or [n, c, h, w]; weight, bias, running_mean, running_var [c]. In training the biased batch variance
 /// normalises and the unbiased one enters `running_var`, both running tensors being updated in place. Throws
-/// ShapeError, also in training for a single value per channel; DTypeError unless floating.
+/// ShapeError, also in training for a single value per channel; DTypeError unless floating, and unless the count is
+/// int64.
 Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options = {});
 /// The same for an input that is moved in: on a CPU, in evaluation and where no gradient is recorded, the result takes
