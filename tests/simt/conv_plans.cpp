@@ -131,7 +131,8 @@ class StandInPlans final : public cuda::ConvPlans {
     if (!this->plan(plan).runs) throw BackendError(name(plan) + " fails when it runs");
     if ((workspace == nullptr) != (this->plan(plan).workspace == 0)) throw std::logic_error("a wrong workspace");
     check_alignment(pointers);
-    perform(context.stream(), "convolution", [graph = graph_, pointers, keeps_nan = this->plan(plan).keeps_nan] {
+    const bool keeps_nan = this->plan(plan).keeps_nan;
+    perform(context.stream(), "convolution", bytes_of(pointers), [graph = graph_, pointers, keeps_nan] {
       cuda::visit_floating(graph.dtype, [&]<class T>(T) { compute<T>(graph, pointers, keeps_nan); });
     });
   }

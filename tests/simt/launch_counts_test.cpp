@@ -117,7 +117,7 @@ TEST_F(LaunchCounts, LeNet5In16Bits) {
 TEST_F(LaunchCounts, ResNet20) {
   ResNetCifar net = resnet_cifar(20, {.width = 4});
   const StepCount step = step_of(net, {4, 3, 32, 32});
-  EXPECT_EQ(step.launches(), 241) << step.table();
+  EXPECT_EQ(step.launches(), 222) << step.table();
 }
 
 TEST_F(LaunchCounts, ResNet50) {

@@ -192,8 +192,29 @@ void execute(const Launch& launch, Order order, uint64_t seed) {
 
 }  // namespace
 
+void note_traffic(const std::string& name, std::span<const std::byte> arguments) {
+  const Lock lock(state().mutex);
+  if (!state().counting_traffic) return;
+  const auto& blocks = state().blocks;
+  std::set<const unsigned char*> touched;
+  for (size_t i = 0; i + sizeof(void*) <= arguments.size(); i += sizeof(void*)) {
+    unsigned char* pointer = nullptr;
+    std::memcpy(&pointer, arguments.data() + i, sizeof pointer);
+    auto block = blocks.upper_bound(pointer);
+    if (block == blocks.begin()) continue;
+    --block;
+    const bool inside = pointer < block->first + block->second.bytes;
+    if (inside && !block->second.pinned && touched.insert(block->first).second) note_traffic(name, block->second.bytes);
+  }
+}
+
+void note_traffic(const std::string& name, size_t bytes) {
+  const Lock lock(state().mutex);
+  if (state().counting_traffic) state().traffic[name] += static_cast<int64_t>(bytes);
+}
+
 cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, unsigned blocks, unsigned threads,
-                           std::function<void()> thread) {
+                           std::span<const std::byte> arguments, std::function<void()> thread) {
   const Lock lock(state().mutex);
   if (threads == 0 || threads > 1024 || blocks > 0x7fffffffu) return cudaErrorInvalidConfiguration;
   state().counters.launches += stream->capture == nullptr;
@@ -201,6 +222,7 @@ cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, unsigned blo
   launch.name = launch.name.substr(0, launch.name.find('('));
   state().executed.insert(short_name(launch.name));
   const std::string name = short_name(launch.name);
+  note_traffic(name, arguments);
   enqueue(stream, {name, [launch = std::move(launch), order = state().order, seed = state().seed] {
                      execute(launch, order, seed);
                    }});
@@ -263,7 +285,8 @@ void enqueue(Stream* stream, Work work) {
   }
 }
 
-void perform(Stream* stream, const char* name, std::function<void()> run) {
+void perform(Stream* stream, const char* name, std::span<const std::byte> arguments, std::function<void()> run) {
+  note_traffic(name, arguments);
   {
     const Lock lock(state().mutex);
     if (stream->capture != nullptr) return enqueue(stream, {name, std::move(run)});
@@ -342,6 +365,18 @@ std::vector<std::string> take_trace() {
   const Lock lock(state().mutex);
   state().tracing = false;
   return std::exchange(state().trace, {});
+}
+
+void start_traffic() {
+  const Lock lock(state().mutex);
+  state().counting_traffic = true;
+  state().traffic.clear();
+}
+
+std::map<std::string, int64_t> take_traffic() {
+  const Lock lock(state().mutex);
+  state().counting_traffic = false;
+  return std::exchange(state().traffic, {});
 }
 
 void set_machine(const Machine& machine) {

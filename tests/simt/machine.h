@@ -18,6 +18,7 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -86,6 +87,8 @@ struct Runtime {
   bool lost = false;
   bool tracing = false;
   std::vector<std::string> trace;
+  bool counting_traffic = false;
+  std::map<std::string, int64_t> traffic;
   std::vector<std::string> ranges;
   int open_ranges = 0;
 };
@@ -104,8 +107,17 @@ cudaError_t give_memory(void* data, bool pinned);
 // Makes the stream one of those that `drain` knows.
 void note_stream(Stream* stream);
 void enqueue(Stream* stream, Work work);
-// The work of a library: done at once, the host waiting for the stream, unless the stream is being captured.
-void perform(Stream* stream, const char* name, std::function<void()> run);
+// The work of a library: done at once, the host waiting for the stream, unless the stream is being captured. Pointers
+// among the arguments say which memory it touches.
+void perform(Stream* stream, const char* name, std::span<const std::byte> arguments, std::function<void()> run);
+// For `take_traffic`: the blocks of device memory that pointers among the arguments point into, or so many bytes.
+void note_traffic(const std::string& name, std::span<const std::byte> arguments);
+void note_traffic(const std::string& name, size_t bytes);
+// The bytes of a struct of pointers, for the two above.
+template <class T>
+std::span<const std::byte> bytes_of(const T& value) {
+  return std::as_bytes(std::span<const T, 1>(&value, 1));
+}
 // Whether this thread captures in a mode that forbids what might wait; then the capture is spoiled.
 bool forbidden_by_capture();
 // Runs all work of a stream.

@@ -151,7 +151,7 @@ class PlainPlan : public cuda::MatmulPlan {
       products.push_back(problem_);
       if (products.size() > 256) products.pop_front();
     }
-    perform(context.stream(), "product", [problem = problem_, pointers] {
+    perform(context.stream(), "product", bytes_of(pointers), [problem = problem_, pointers] {
       cuda::visit_floating(problem.type, [&]<class T>(T) { compute<T>(problem, pointers); });
     });
   }

@@ -7,6 +7,7 @@
 
 #include <cuda_runtime.h>
 
+#include <array>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -45,6 +46,11 @@ void store(const Tensor& t, void* data) {
   if (t.defined() && data != nullptr) copy(data, detail::raw(t), bytes_of(t));
 }
 
+template <class... Pointers>
+std::array<const void*, 3 + sizeof...(Pointers)> touched(const RnnBuffers& b, Pointers... others) {
+  return {b.x, b.weights, b.reserve, others...};
+}
+
 class CpuRnn : public RnnPlan {
  public:
   explicit CpuRnn(const RnnShape& shape) : RnnPlan(shape), gates_(matrix_count(shape.cell) / 2) {
@@ -75,17 +81,19 @@ class CpuRnn : public RnnPlan {
   }
 
   void forward(Context& context, const RnnBuffers& b, void* y, void* c_n) const override {
-    simt::perform(context.stream(), "rnn", [=, this] { run_forward(b, y, c_n); });
+    simt::perform(context.stream(), "rnn", simt::bytes_of(touched(b, y, c_n)), [=, this] { run_forward(b, y, c_n); });
   }
 
   void backward_data(Context& context, const RnnBuffers& b, const void* y, const void* grad_y, const void* grad_c_n,
                      void* grad_x, void* grad_h_0, void* grad_c_0) const override {
     simt::perform(context.stream(), "rnn backward",
+                  simt::bytes_of(touched(b, y, grad_y, grad_c_n, grad_x, grad_h_0, grad_c_0)),
                   [=, this] { run_backward_data(b, y, grad_y, grad_c_n, grad_x, grad_h_0, grad_c_0); });
   }
 
   void backward_weights(Context& context, const RnnBuffers& b, const void* y, void* grad_weights) const override {
-    simt::perform(context.stream(), "rnn weights", [=, this] { run_backward_weights(b, y, grad_weights); });
+    simt::perform(context.stream(), "rnn weights", simt::bytes_of(touched(b, y, grad_weights)),
+                  [=, this] { run_backward_weights(b, y, grad_weights); });
   }
 
  private:

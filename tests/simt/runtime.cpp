@@ -102,6 +102,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
   const char* name = kind == cudaMemcpyHostToDevice ? "upload" : kind == cudaMemcpyDeviceToHost ? "download" : "copy";
+  note_traffic(name, kind == cudaMemcpyDeviceToDevice ? 2 * bytes : bytes);
   enqueue(stream, {name, [=] { std::memcpy(to, from, bytes); }});
   return cudaSuccess;
 }
@@ -115,6 +116,7 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
 cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t stream) {
   const Lock lock(state().mutex);
   if (state().lost) return report_failure();
+  note_traffic("fill", bytes);
   enqueue(stream, {"fill", [=] { std::memset(data, value, bytes); }});
   return cudaSuccess;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -59,6 +60,12 @@ void repair_device();
 // "fill".
 void start_trace();
 std::vector<std::string> take_trace();
+
+// The bytes that kernels, libraries, copies and fills move from now until `take_traffic`, by their names: every block
+// of device memory that an argument of a launch points into counts once, whether it is read, written or both. A block
+// is one tensor's on GPU 0, whose allocator does not cache here.
+void start_traffic();
+std::map<std::string, int64_t> take_traffic();
 
 // Names of all kernels that ran, without namespace and template arguments.
 std::set<std::string> executed_kernels();
