@@ -71,7 +71,7 @@ std::vector<Case> cases_of(const Settings& set) {
         for (const std::string& precision : chosen)
           for (const std::string& mode : set.modes)
             for (const int64_t batch : batches) {
-              if (mode == "graph" && device.is_cpu() && set.devices.size() > 1) continue;
+              if (mode.starts_with("graph") && device.is_cpu() && set.devices.size() > 1) continue;
               cases.push_back({work, phase == "train", device, precision, mode, batch, set.seconds, set.mark});
               check(cases.back());
             }
@@ -217,7 +217,8 @@ int main(int argc, char** argv) try {
   app.add_option("--phases", set.phases, "train: an optimisation step; infer: a forward pass")
       ->check(CLI::IsMember({"train", "infer"}));
   app.add_option("--precision", set.precisions, "fp32, or on a GPU tf32, the default there, bf16 or fp16");
-  app.add_option("--modes", set.modes, "eager; on a GPU also graph: each step is one launch");
+  app.add_option("--modes", set.modes,
+                 "eager; on a GPU also graph and graph16: one launch for each step, or for sixteen");
   app.add_option("--batch", set.batches, "Samples of a step; 0: the workload's own number");
   app.add_option("--scaling", set.scaling, "Batches at which lenet5 and resnet20-cifar are measured as well");
   app.add_option("--threads", set.threads, "Of the CPU kernels; 0: as OpenMP chooses")->check(CLI::Range(0, 1024));

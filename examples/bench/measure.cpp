@@ -29,6 +29,9 @@ int64_t resident(const std::string& field) {
   return 0;
 }
 
+// 0 for a mode without graphs.
+int64_t steps_of_a_graph(const std::string& mode) { return mode == "graph" ? 1 : mode == "graph16" ? 16 : 0; }
+
 }  // namespace
 
 std::vector<std::string> precisions(Device device) {
@@ -49,13 +52,14 @@ void check(const Case& what) {
   if (const auto list = precisions(what.device); std::ranges::find(list, what.precision) == list.end())
     throw ArgumentError("precision is " + what.precision + ", expected " + known + " (device " + what.device.str() +
                         ")");
-  if (what.mode != "eager" && (what.mode != "graph" || what.device.is_cpu()))
-    throw ArgumentError("mode is " + what.mode + ", expected eager" + (what.device.is_cpu() ? "" : " or graph"));
+  if (what.mode != "eager" && (steps_of_a_graph(what.mode) == 0 || what.device.is_cpu()))
+    throw ArgumentError("mode is " + what.mode + ", expected eager" +
+                        (what.device.is_cpu() ? "" : ", graph or graph16"));
   if (what.batch < 0) throw ArgumentError("batch is " + std::to_string(what.batch) + ", expected 0 or more");
   if (!(what.seconds >= 0)) throw ArgumentError("seconds are " + std::to_string(what.seconds) + ", expected 0 or more");
 }
 
-Times time_steps(const std::function<void()>& step, Device device, double seconds) {
+Times time_steps(const std::function<void()>& step, Device device, double seconds, int64_t steps) {
   const auto one = [&] {
     const auto start = SteadyClock::now();
     step();
@@ -77,7 +81,8 @@ Times time_steps(const std::function<void()>& step, Device device, double second
     synchronize(device);
     middle = std::min(middle, seconds_since(together) * 1e3 / n);
   }
-  return {middle, times.front(), times[(times.size() * 9 - 1) / 10], times.back()};
+  const auto share = static_cast<double>(steps);
+  return {middle / share, times.front() / share, times[(times.size() * 9 - 1) / 10] / share, times.back() / share};
 }
 
 Step::Step(const Case& what)
@@ -93,8 +98,15 @@ Step::Step(const Case& what)
   x_ = randn(work.sample.with(0, batch), {.device = what.device});
   labels_ = randint(0, work.classes, {batch}, {.dtype = DType::int64, .device = what.device});
   if (train_) optimizer_ = work.optimizer(net_->parameters());
-  if (what.mode == "graph")
-    graph_.emplace([this](const Tensor& x, const Tensor& labels) { return run(x, labels); }, CaptureOptions{});
+  if (const int64_t steps = steps_of_a_graph(what.mode); steps > 0) {
+    steps_ = steps;
+    graph_.emplace(
+        [this](const Tensor& x, const Tensor& labels) {
+          for (int64_t i = 1; i < steps_; ++i) run(x, labels);
+          return run(x, labels);
+        },
+        CaptureOptions{});
+  }
 }
 
 void Step::operator()() {
@@ -135,7 +147,7 @@ Row measure(const Case& what) {
   const int64_t before = resident("VmRSS");
   Step step(what);
   const Device device = what.device;
-  const Times times = time_steps([&] { step(); }, device, what.seconds);
+  const Times times = time_steps([&] { step(); }, device, what.seconds, step.steps());
   Row row{.framework = "libdnn",
           .device = device.is_cpu() ? "cpu" : "cuda",
           .workload = what.workload,

@@ -17,17 +17,20 @@ struct Case {
 // Throws ArgumentError for what cannot be measured: no such workload, precision or mode, a number out of range.
 void check(const Case& what);
 
-// One step of a case, ready to run: network and batch on the device, the optimizer for training.
+// The step of a case, ready to run: network and batch on the device, the optimizer for training.
 class Step {
  public:
   // Throws what `check` and the network throw.
   explicit Step(const Case& what);
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
+  // Makes `steps` steps.
   void operator()();
 
   dnn::Layer& net() { return *net_; }
   int64_t batch() const { return x_.size(0); }
+  // Steps that a call makes: one, or those of a graph.
+  int64_t steps() const { return steps_; }
   // Of the last step of training; none at inference. Throws dnn::Error when it is not finite.
   std::optional<double> loss() const;
 
@@ -35,6 +38,7 @@ class Step {
   dnn::Tensor run(const dnn::Tensor& x, const dnn::Tensor& labels);
 
   bool train_;
+  int64_t steps_ = 1;
   dnn::DType autocast_;
   dnn::GradScaler scaler_;
   std::unique_ptr<dnn::Layer> net_;
@@ -57,5 +61,6 @@ dnn::DType autocast_of(const std::string& precision);
 struct Times {
   double median, min, p90, max;  // milliseconds; nine steps of ten take at most p90
 };
-// A warm-up, then single steps for about `seconds`; on a GPU also steps back to back, of which the median is the lower.
-Times time_steps(const std::function<void()>& step, dnn::Device device, double seconds);
+// A warm-up, then single calls of `step` for about `seconds`; on a GPU also calls back to back, of which the median is
+// the lower. The times are those of a step where a call makes `steps` of them.
+Times time_steps(const std::function<void()>& step, dnn::Device device, double seconds, int64_t steps = 1);

@@ -172,7 +172,7 @@ TEST(BenchMeasure, WhatCannotBeMeasuredIsAnError) {
                "precision is fp8, expected tf32 or fp32 or bf16 or fp16 (device cuda:0)");
   EXPECT_ERROR(measure({.workload = "mlp", .mode = "graph"}), ArgumentError, "mode is graph, expected eager");
   EXPECT_ERROR(check({.workload = "mlp", .device = Device::cuda(), .mode = "compile"}), ArgumentError,
-               "mode is compile, expected eager or graph");
+               "mode is compile, expected eager, graph or graph16");
   EXPECT_ERROR(measure({.workload = "mlp", .batch = -1}), ArgumentError, "batch is -1, expected 0 or more");
   EXPECT_ERROR(check({.workload = "mlp", .seconds = -1}), ArgumentError, "seconds are -1.000000, expected 0 or more");
 }

@@ -23,7 +23,7 @@ PHASES = names("DNN_BENCH_PHASES", "train,infer")
 OUR_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 PEER_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 KERNEL_MODES = ["eager", "compile"]
-OUR_MODES = ["--modes", "eager,graph"]
+OUR_MODES = ["--modes", "eager,graph,graph16"]
 
 
 class OutOfTime(Exception):
