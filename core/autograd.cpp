@@ -346,6 +346,7 @@ class Engine {
     node.freed = true;
     node.closure = nullptr;
     node.inputs.clear();
+    node.offer = nullptr;
   }
 
   // One contribution to a leaf has arrived; after the last one its gradient is complete.

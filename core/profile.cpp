@@ -143,7 +143,7 @@ void ProfiledCall::add(const Work& work) {
 
 void ProfiledCall::begin() {
   ProfiledEvent& call = profile_->call;
-  if (call.shapes.empty()) return;  // a question, such as which layout is the fastest
+  if (call.shapes.empty()) return;
   if (call.device.is_cuda()) {
     Mark& origin = profile_->gpu_origins[call.device.index()];
     if (!origin) origin = Mark(call.device);

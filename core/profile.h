@@ -28,7 +28,7 @@ struct Work {
 int64_t traffic_of(const Tensor& t);
 
 // One call of a kernel, to be made only when `may_observe()`. It counts when its thread has a profiler, when it has
-// tensors or work, when it is not part of another kernel, and when it does not throw.
+// tensors or work, when it is not part of another kernel, and when it neither throws nor refuses.
 class ProfiledCall {
  public:
   ProfiledCall(const char* name, Device device);

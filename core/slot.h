@@ -3,8 +3,9 @@
 // `cpu::install` and `cuda::install` fill the slots; an operation calls `kernel::gemm[x.device()](...)`. An empty slot
 // throws: there is no silent fall-back to another device. Slots are constant-initialised, so nothing runs before main.
 //
-// A call is what a profiler counts as one operation, and an entry in the trace of a captured step. Its bytes are those of its tensors; kernels that multiply, or
-// write what they read, have a class that says what comes to that from the arguments:
+// A call is what a profiler counts as one operation, and an entry in the trace of a captured step. Its bytes are those
+// of its tensors; kernels that multiply, or write what they read, have a class that says what comes to that from the
+// arguments:
 //
 //   struct ConvWork { template <class... Rest> detail::Work operator()(const ConvProblem& p, const Rest&...) const; };
 //   conv2d_forward.set_work(ConvWork{});  // in kernels/work.cpp
@@ -15,6 +16,7 @@
 
 #include <array>
 #include <concepts>
+#include <type_traits>
 
 #include "core/capture.h"
 #include "core/profile.h"
@@ -26,6 +28,10 @@ namespace dnn::kernel {
 
 // Calls `set_work` of all slots that have such a class.
 void install_work();
+
+// What the calls of a slot are: a kernel at work, or a question, such as which layout is the fastest, that a profiler
+// does not count.
+enum class SlotKind { work, question };
 
 template <class Signature>
 class Slot;
@@ -60,6 +66,7 @@ class Slot<void(Args...)> {
     }
 
     void profiled(Args... args) const {
+      if (slot_.kind_ == SlotKind::question) return function_(args...);
       detail::ProfiledCall call(slot_.name_, device_);
       if (call) {
         (call.add(args), ...);
@@ -67,7 +74,17 @@ class Slot<void(Args...)> {
         call.begin();
       }
       function_(args...);
-      call.finish();
+      if (!refused(args...)) call.finish();
+    }
+    // Whether the kernel says by a bool among its arguments that it has done nothing.
+    static bool refused(const Args&... args) {
+      const auto says_no = [](const auto& argument) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(argument)>, bool*>)
+          return !*argument;
+        else
+          return false;
+      };
+      return (says_no(args) || ...);
     }
 
     const Slot& slot_;
@@ -75,7 +92,7 @@ class Slot<void(Args...)> {
     Function function_;
   };
 
-  constexpr explicit Slot(const char* name) : name_(name) {}
+  constexpr explicit Slot(const char* name, SlotKind kind = SlotKind::work) : name_(name), kind_(kind) {}
 
   // The kernel of a device; throws DeviceError when there is none.
   Kernel operator[](Device device) const {
@@ -99,6 +116,7 @@ class Slot<void(Args...)> {
   }
 
   const char* name_;
+  SlotKind kind_;
   detail::Work (*work_)(Args...) = nullptr;
   std::array<Function, device_type_count> functions_{};
 };

@@ -109,10 +109,11 @@ __global__ void conv_pool_forward_kernel(ConvPoolSizes sizes, const T* x, const 
       float sums[4] = {};
       maps.window_sums<k>(filter, 2 * row, 2 * column, sums);
       const Largest winner(sums);
-      const float best = winner.value + (bias != nullptr ? static_cast<float>(bias[filter]) : 0.0f);
-      out[n * outputs + i] = static_cast<T>(relu && best < 0 ? 0.0f : best);
+      const T best = static_cast<T>(winner.value + (bias != nullptr ? static_cast<float>(bias[filter]) : 0.0f));
+      const bool positive = static_cast<float>(best) > 0;  // as it is stored: a tiny number may have become 0
+      out[n * outputs + i] = relu && static_cast<float>(best) < 0 ? T(0.0f) : best;
       if (winners != nullptr)
-        winners[n * outputs + i] = relu && !(best > 0) ? nobody : static_cast<uint8_t>(winner.position);
+        winners[n * outputs + i] = relu && !positive ? nobody : static_cast<uint8_t>(winner.position);
     }
   }
 }
@@ -169,7 +170,7 @@ struct ConvPoolShare {
 
 // body(0), body(1), ... with constants: what they index stays in registers.
 template <int count, class Body>
-__device__ void unrolled(const Body& body) {
+__device__ void with_constants(const Body& body) {
   const auto call = [&]<int... i>(std::integer_sequence<int, i...>) { (body(std::integral_constant<int, i>{}), ...); };
   call(std::make_integer_sequence<int, count>{});
 }
@@ -179,7 +180,7 @@ template <int count>
 __device__ void store_block_sums(const float (&sums)[count], float* to) {
   struct Partials;
   float* partials = block_shared<float, pool_threads / 32 * count, Partials>();
-  unrolled<count>([&](auto t) {
+  with_constants<count>([&](auto t) {
     const float sum = warp_reduce(sums[t()], Sum{});
     if (threadIdx.x % 32 == 0) partials[threadIdx.x / 32 * count + t()] = sum;
   });
@@ -221,7 +222,7 @@ __global__ void conv_pool_backward_weight_kernel(ConvPoolSizes sizes, ConvPoolSh
       const int row = 2 * (window / sizes.columns) + winner / 2, column = 2 * (window % sizes.columns) + winner % 2;
       const float* corner = pixels + (image * height + row) * width + column;
       const float slope = static_cast<float>(grad[at]);
-      unrolled<taps>([&](auto t) { sums[t()] += slope * corner[t() / k * width + t() % k]; });
+      with_constants<taps>([&](auto t) { sums[t()] += slope * corner[t() / k * width + t() % k]; });
       sums[taps] += slope;
     }
   }

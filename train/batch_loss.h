@@ -20,12 +20,14 @@ inline BatchLoss loss_of(const LossFunction& given, const Tensor& output, const 
   return {both.loss, both.sums};
 }
 
-// Adds the batch of so many samples to the mean of the losses and, when its targets are classes, to the accuracy.
+// Adds the batch of so many samples to the mean of the losses and, when its targets are classes, to the accuracy. A net
+// may give several rows for a sample: sums are over the rows.
 inline void gather(RunningMean& loss, Accuracy& accuracy, const BatchLoss& batch, int64_t samples, const Tensor& output,
                    const Tensor& target) {
   if (batch.sums.defined()) {
-    loss.add_sum(batch.sums[0], static_cast<double>(samples));
-    accuracy.add(batch.sums[1], samples);
+    const int64_t rows = target.size(0);
+    loss.add_sum(batch.sums[0], static_cast<double>(rows));
+    accuracy.add(batch.sums[1], rows);
     return;
   }
   loss.add(batch.loss, static_cast<double>(samples));

@@ -17,6 +17,12 @@ namespace {
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
 
+void check_number(const char* where, const char* name, const Tensor& t) {
+  if (!t.defined()) throw ArgumentError(fmt::format("{}: {} is undefined, expected a number", where, name));
+  if (t.rank() != 0)
+    throw ShapeError(fmt::format("{}: {} is {}, expected [], one number", where, name, t.shape().str()));
+}
+
 }  // namespace
 
 void Accuracy::reset() {
@@ -46,6 +52,7 @@ void Accuracy::update(const Tensor& output, const Tensor& target) {
 }
 
 void Accuracy::add(const Tensor& correct, int64_t samples) {
+  check_number("accuracy", "correct", correct);
   accumulate(correct_, correct, 1);
   detail::repeat([this, samples] { samples_ += samples; });
 }
@@ -75,6 +82,7 @@ void RunningMean::add(const Tensor& value, double weight) {
 }
 
 void RunningMean::add_sum(const Tensor& sum, double weight) {
+  check_number("running mean", "sum", sum);
   accumulate(sum_, sum, 1);
   detail::repeat([this, weight] { weight_ += weight; });
 }

@@ -32,7 +32,7 @@ struct ConvWork {
 // The layout in which the device writes the output of the problem fastest, given the input's; asked before allocation.
 // Empty means plain.
 inline constinit Slot<void(const ConvProblem& problem, detail::Layout input, detail::Layout* output)> conv2d_layout{
-    "conv2d_layout"};
+    "conv2d_layout", SlotKind::question};
 
 // out = conv(x, weight) + bias; bias may be undefined. x and out in any layout, weight and bias plain.
 inline constinit Slot<void(const ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,

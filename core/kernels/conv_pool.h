@@ -21,7 +21,8 @@ struct ConvPoolWork {
 };
 
 // Whether the device has kernels for the problem; asked before all others. Fused, as they are; may be left empty.
-inline constinit Slot<void(const ConvPoolProblem& problem, bool* fits)> conv2d_pool_fits{"conv2d_pool_fits"};
+inline constinit Slot<void(const ConvPoolProblem& problem, bool* fits)> conv2d_pool_fits{"conv2d_pool_fits",
+                                                                                         SlotKind::question};
 
 // out as the pooling has it. `winners` (uint8, shaped as out; undefined: not wanted) says what the way back needs to
 // know of each element, to the same device alone. All plain; bias may be undefined.

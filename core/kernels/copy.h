@@ -33,8 +33,8 @@ inline constinit Slot<void(const Tensor& out, const detail::Draw& draw)> random_
 
 // Contiguous `out` of any type but bool: element i is low + math::below(w, count), w being words 0 and 1 (i even) or 2
 // and 3 (odd) of philox(seed, stream, i / 2).
-inline constinit Slot<void(const Tensor& out, int64_t low, uint64_t count, const detail::Draw& draw)>
-    random_integers{"random_integers"};
+inline constinit Slot<void(const Tensor& out, int64_t low, uint64_t count, const detail::Draw& draw)> random_integers{
+    "random_integers"};
 
 template <class Visit>
 void visit_copy_slots(Visit&& visit) {

@@ -113,7 +113,7 @@ struct ResponseNormPlan {
 // Asked before anything is allocated, with the problem of plain x; a device that leaves it empty takes the plan above.
 // In channels_last `inner` is 1, and `outer` counts the pixels of all images.
 inline constinit Slot<void(const ResponseNormProblem& problem, const Tensor& x, ResponseNormPlan* plan)>
-    response_norm_plan{"response_norm_plan"};
+    response_norm_plan{"response_norm_plan", SlotKind::question};
 
 // divisor = k + factor * (sum of x^2 over the window), float32 for 16-bit x, undefined when not kept;
 // out = x * divisor^-beta.

@@ -9,7 +9,7 @@ namespace dnn::kernel {
 
 // Whether the device has kernels for that x, which is channels_last then; asked before the others.
 inline constinit Slot<void(const PoolProblem& problem, const Tensor& x, bool* fits)> batch_norm_pool_fits{
-    "batch_norm_pool_fits"};
+    "batch_norm_pool_fits", SlotKind::question};
 
 // As batch_norm_train and max_pool2d_forward one after the other; out and winners (uint8, undefined when not wanted)
 // are channels_last.

@@ -76,7 +76,8 @@ struct RecurrentWork {
 };
 
 // Size of the reserve.
-inline constinit Slot<void(const RecurrentProblem& problem, int64_t* bytes)> recurrent_reserve{"recurrent_reserve"};
+inline constinit Slot<void(const RecurrentProblem& problem, int64_t* bytes)> recurrent_reserve{"recurrent_reserve",
+                                                                                               SlotKind::question};
 
 // Writes y, c_n [directions, n, hidden] (lstm alone, else undefined) and the reserve. The final states are parts of y.
 inline constinit Slot<void(const RecurrentProblem& problem, const RecurrentTensors& tensors, const Tensor& c_n)>

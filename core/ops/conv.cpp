@@ -38,12 +38,13 @@ void check_options(const char* where, const Conv2dOptions& o) {
 }  // namespace
 
 ConvProblem detail::conv_problem(const char* where, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                                 const Conv2dOptions& o) {
+                                 const Conv2dOptions& o, std::optional<DType> cast) {
   check_options(where, o);
   detail::check_defined(where, {{"input", &input}, {"weight", &weight}});
   detail::check_same_device(where, {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
-  const DType type =
-      detail::check_same_dtype(where, {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
+  const DType type = cast ? *cast
+                          : detail::check_same_dtype(
+                                where, {{"input", &input}, {"weight", &weight}, {"bias", &bias}, {"add", &o.add}});
   detail::check_floating(where, "input", input);
   detail::check_rank(where, "input", input, 4);
   detail::check_rank(where, "weight", weight, 4);

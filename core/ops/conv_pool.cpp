@@ -6,6 +6,7 @@
 #include "core/ops/fusion.h"
 #include "core/ops/image_problems.h"
 #include "dnn/error.h"
+#include "dnn/precision.h"
 
 namespace dnn {
 
@@ -16,9 +17,9 @@ using kernel::ConvPoolProblem;
 namespace {
 
 ConvPoolProblem problem_of(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& conv,
-                           const Pool2dOptions& pool) {
+                           const Pool2dOptions& pool, std::optional<DType> cast = std::nullopt) {
   ConvPoolProblem problem;
-  problem.conv = detail::conv_problem("conv2d", input, weight, bias, conv);
+  problem.conv = detail::conv_problem("conv2d", input, weight, bias, conv, cast);
   problem.activation = conv.activation;
   problem.pool = detail::pool_problem("max_pool2d", problem.conv.output, pool);
   return problem;
@@ -36,15 +37,9 @@ bool fits(const ConvPoolProblem& problem, Device device, const Conv2dOptions& co
 bool fuses_conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& conv,
                              const Pool2dOptions& pool) {
   if (!input.defined() || !kernel::conv2d_pool_fits.filled(input.device())) return false;
+  const auto cast = detail::autocasts() ? std::optional(autocast_dtype()) : std::nullopt;
   try {
-    if (detail::autocasts()) {
-      const detail::CastScope cast("conv2d", input);
-      const bool is_cast = is_floating(input.dtype()) && input.dtype() != DType::float64;
-      const Tensor x =
-          is_cast ? detail::allocate(input.shape(), cast.type(), input.device()) : input;  // to be asked for
-      return fuses_conv2d_max_pool2d(x, cast.weight(weight), cast.weight(bias), conv, pool);
-    }
-    return fits(problem_of(input, weight, bias, conv, pool), input.device(), conv);
+    return fits(problem_of(input, weight, bias, conv, pool, cast), input.device(), conv);
   } catch (const Error&) {  // which the operation itself throws
     return false;
   }

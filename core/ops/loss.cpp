@@ -67,8 +67,9 @@ Tensor class_weights(const char* where, const Tensor& weight, const Tensor& x) {
 }
 
 // The losses of labelled rows [n, classes] with scale * their sum as the result, in one pass; `sums` as the kernel has
-// it, undefined: not wanted. With the loss comes its gradient, for the usual backward pass that begins at it; any other
-// one computes it anew with its factor, which narrow types may need to represent it.
+// it, undefined: not wanted. With the loss comes its gradient, for the usual backward pass that begins at it, unless
+// somebody has changed it since; any other pass computes it anew with its factor, which narrow types may need to
+// represent it.
 Tensor labelled_total(const char* where, const Tensor& input, const Tensor& labels, const CrossEntropyRule& rule,
                       double scale, const Tensor& sums) {
   const Device device = input.device();
@@ -81,13 +82,16 @@ Tensor labelled_total(const char* where, const Tensor& input, const Tensor& labe
   }
   kernel::cross_entropy_reduced[device](x, targets, rule, scale, totals);
   const Tensor &out = totals.loss, &log_sums = totals.log_sums;
+  const uint64_t version = totals.gradient.defined() ? totals.gradient.version() : 0;
   detail::record(where, out, {input},
-                 [=, gradient = totals.gradient, x = Saved(x), targets = Saved(targets)](Backward& b) {
+                 [=, gradient = totals.gradient, x = Saved(x), targets = Saved(targets)](Backward& b) mutable {
                    const Tensor logits = b.get(x);
-                   if (b.is_one()) return b.set(0, gradient);
+                   if (b.is_one() && gradient.defined() && gradient.version() == version) return b.set(0, gradient);
+                   gradient = {};
+                   const Tensor grad = b.is_one() ? ones({1}, logits.options()) : b.grad().reshape({-1});
                    const auto [out, accumulate] = b.into(0);
-                   kernel::cross_entropy_backward[out.device()](b.grad().reshape({-1}), scale, logits, b.get(targets),
-                                                                rule, log_sums, out, accumulate);
+                   kernel::cross_entropy_backward[out.device()](grad, scale, logits, b.get(targets), rule, log_sums,
+                                                                out, accumulate);
                  });
   detail::ask_for_one(out);
   return out;

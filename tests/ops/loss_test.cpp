@@ -310,6 +310,25 @@ TEST(ClassificationLoss, BothWaysBackGiveTheSame) {
   }
 }
 
+// A hook may change the gradient that it is shown; the next pass begins with the right one all the same.
+TEST(ClassificationLoss, WhatAHookChangesIsForgottenByTheNextPass) {
+  for (const Device device : table_devices()) {
+    if (device_count(device.type()) == 0) continue;
+    Tensor x = rand({3, 4}).to(device).set_requires_grad();
+    const Tensor y = x * 1, loss = classification_loss(y, zeros({3}, {.dtype = DType::int64}).to(device)).loss;
+    const auto pass = [&] {
+      x.zero_grad();
+      loss.backward({.retain_graph = true});
+      return x.grad().to(Device::cpu()).to_vector<float>();
+    };
+    const auto once = pass();
+    y.register_hook([](const Tensor& gradient) { Tensor(gradient).mul_(2); });
+    const auto doubled = pass();
+    EXPECT_NEAR(doubled[0], 2 * once[0], 1e-6);
+    EXPECT_THAT(pass(), testing::Pointwise(testing::FloatNear(1e-6f), doubled));
+  }
+}
+
 TEST(ClassificationLoss, ALeafGetsItsOwnGradient) {
   Tensor x = zeros({2, 4}, {.requires_grad = true});
   const Tensor labels = zeros({2}, {.dtype = DType::int64});

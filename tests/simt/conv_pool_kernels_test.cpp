@@ -98,6 +98,21 @@ TEST(ConvPoolKernels, NaNAndInfinityAreThePoolingsOwn) {
   }
 }
 
+// What is stored as 0 has no gradient behind the ReLU.
+TEST(ConvPoolKernels, ATinyNumberThatBecomesZeroHasNoWinner) {
+  const Case c{{1, 1, 4, 4}, {1, 1, 3, 3}, 1, true, false};
+  const auto problem = problem_of(c, DType::float16);
+  const Tensor x = full(c.input, 1e-4).to(DType::float16), w = full(c.weight, 1e-5).to(DType::float16);
+  const Tensor out = detail::allocate(problem.pool.output, DType::float16, cuda);
+  const Tensor winners = detail::allocate(problem.pool.output, DType::uint8, cuda);
+  kernel::conv2d_pool_forward[cuda](problem, gpu(x), gpu(w), {}, out, winners);
+  const Tensor grad_x = gpu(ones(c.input).to(DType::float16));
+  kernel::conv2d_pool_backward_data[cuda](problem, gpu(ones(problem.pool.output).to(DType::float16)), winners, gpu(w),
+                                          grad_x, false);
+  EXPECT_EQ(raw_values(out), std::vector<double>(4, 0));
+  EXPECT_EQ(raw_values(grad_x), std::vector<double>(16, 0));
+}
+
 TEST(ConvPoolKernels, OnlySmallProblemsFit) {
   const Case good{{128, 1, 28, 28}, {6, 1, 5, 5}, 2, true, true};
   EXPECT_TRUE(fits(problem_of(good, DType::float32)));

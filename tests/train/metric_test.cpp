@@ -41,6 +41,11 @@ TEST(Metrics, TakeSumsThatAreKnown) {
   mean.add(full({}, 2), 3);
   mean.add_sum(full({}, 4, {.dtype = DType::float64}), 2);
   EXPECT_EQ(mean.value(), 2.0);
+  EXPECT_THAT([&] { accuracy.add(zeros({4}), 4); },
+              ThrowsMessage<ShapeError>("accuracy: correct is [4], expected [], one number"));
+  EXPECT_THAT([&] { mean.add_sum({}, 4); },
+              ThrowsMessage<ArgumentError>("running mean: sum is undefined, expected a number"));
+  EXPECT_EQ(accuracy.value(), 0.6);
 }
 
 TEST(Accuracy, TakesOtherTypesAndRecordedOutputs) {

@@ -69,6 +69,26 @@ TEST(Trainer, HistoryIsRightForClasses) {
   EXPECT_EQ(result.samples, 3);
 }
 
+class Rows : public Layer {
+ public:
+  DNN_MODULE()
+  Tensor forward(Tensor x) override { return x.reshape({-1, 2}); }
+};
+
+// Loss and accuracy are means over the rows of the output, of which a net may give several for a sample.
+TEST(Trainer, EvaluatesSeveralRowsOfASample) {
+  Rows net;
+  const Tensor inputs = tensor({5, 0, 0, 5, 5, 0, 0, 5}, {2, 2, 2}),
+               targets = from_values<int64_t>({0, 1, 0, 0}, {2, 2});
+  DataLoader loader(
+      TensorDataset(inputs, targets),
+      {.batch_size = 2, .batch_transforms = {[](Batch& b, Generator&) { b.target = b.target.reshape({-1}); }}});
+  const Evaluation result = evaluate(net, loader);
+  EXPECT_EQ(result.accuracy, 0.75);
+  EXPECT_NEAR(result.loss, std::log1p(std::exp(-5)) + 5.0 / 4, 1e-6);
+  EXPECT_EQ(result.samples, 2);
+}
+
 TEST(Trainer, PredictsTensorsAndLoaders) {
   Sequential net = identity_net();
   Trainer trainer(net, SGD(net.parameters(), {.lr = 0}), {.progress = Progress::off});

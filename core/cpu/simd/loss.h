@@ -152,8 +152,9 @@ void cross_entropy_total(const CrossEntropy<T, Label>& p, int64_t begin, int64_t
   }
 }
 
-// Parts of a fixed number of rows are summed up by themselves, so that results do not depend on the threads.
-inline constexpr int64_t rows_together = 64;
+// Parts of a number of rows that the classes alone decide are summed up by themselves, so that results do not depend on
+// the threads.
+inline int64_t rows_together(int64_t classes) { return smaller(64, 4096 / classes + 1); }
 
 inline void cross_entropy_reduced(const Tensor& logits, const Tensor& labels, const CrossEntropyRule& rule,
                                   double scale, const kernel::CrossEntropyTotals& out) {
@@ -165,14 +166,14 @@ inline void cross_entropy_reduced(const Tensor& logits, const Tensor& labels, co
       T* gradient = out.gradient.defined() ? pointer<T>(out.gradient) : nullptr;
       T* log_sums = out.log_sums.defined() ? pointer<T>(out.log_sums) : nullptr;
       const bool count_hits = out.sums.defined();
-      const int64_t parts = ceil_div(p.n, rows_together);
+      const int64_t rows = rows_together(p.classes), parts = ceil_div(p.n, rows);
       const Scratch<double> scratch(2 * parts);
       double* totals = scratch.data();
       const T factor = static_cast<T>(scale);
       parallel(parts, exp_work * p.n * p.classes, 1, [=, &p](int64_t begin, int64_t end) {
         for (int64_t part = begin; part < end; ++part)
-          cross_entropy_total(p, part * rows_together, smaller((part + 1) * rows_together, p.n), factor, count_hits,
-                              totals + 2 * part, gradient, log_sums);
+          cross_entropy_total(p, part * rows, smaller((part + 1) * rows, p.n), factor, count_hits, totals + 2 * part,
+                              gradient, log_sums);
       });
       double loss = 0, hits = 0;
       for (int64_t part = 0; part < parts; ++part) loss += totals[2 * part], hits += totals[2 * part + 1];

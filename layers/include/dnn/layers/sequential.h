@@ -1,9 +1,9 @@
 // Sequential: layers one after the other.
 //
 // It runs neighbours as one where that is the same computation and nobody looks at what is in between (no hook): a
-// FusableLayer with the ReLU after it, a Linear with the GELU of form tanh after it, a small convolution with ReLU and
-// max pooling after it where the device has kernels for that and, in evaluation without gradients, a convolution with
-// the batch norm after it.
+// FusableLayer with the ReLU after it, a Linear with the GELU of form tanh after it, a small convolution with ReLU, if
+// there is one, and max pooling after it where the device has kernels for that and, in evaluation without gradients, a
+// convolution with the batch norm after it.
 #pragma once
 
 #include <concepts>

@@ -40,7 +40,8 @@ class Accuracy : public Metric {
   /// Takes outputs [n, classes] and classes [n] of an integer type, or probabilities [n, classes] (of mixed images,
   /// say), of which the largest counts. Throws ShapeError, DTypeError.
   void update(const Tensor& output, const Tensor& target) override;
-  /// Takes a batch of so many samples of which it is known how many are right: a number [] on their device.
+  /// Takes a batch of so many samples of which it is known how many are right: a number [] on their device. Throws
+  /// ArgumentError, ShapeError.
   void add(const Tensor& correct, int64_t samples);
   double value() const override;
   StateDict state_dict() const override;
@@ -61,7 +62,7 @@ class RunningMean {
   void reset();
   /// Takes a one-element tensor; throws ShapeError when it is none.
   void add(const Tensor& value, double weight);
-  /// Takes the sum [] of numbers that weigh so much together.
+  /// Takes the sum [] of numbers that weigh so much together. Throws ArgumentError, ShapeError.
   void add_sum(const Tensor& sum, double weight);
   /// The weighted mean; NaN when there was nothing. Waits for the device.
   double value() const;
