@@ -10,6 +10,7 @@
 
 #include "data/cifar_records.h"
 #include "data/download.h"
+#include "dnn/cache.h"
 #include "dnn/error.h"
 #include "dnn/io.h"
 #include "dnn/ops/factory.h"
@@ -114,7 +115,7 @@ std::string obtain(const Publication& published, const Names& names, bool may_do
   std::vector<std::string> roots;
   const char* data = std::getenv("DNN_DATA_DIR");
   if (data != nullptr && *data != '\0') roots.push_back(data);
-  const std::string cache = detail::cache_folder();
+  const std::string cache = cache_folder();
   if (!cache.empty()) roots.push_back(cache);
   for (const std::string& root : roots) {
     const std::string& inside = published.archive.inside;
@@ -127,13 +128,14 @@ std::string obtain(const Publication& published, const Names& names, bool may_do
   }
   const std::string files = names.size() > 1 ? fmt::format("{} to {}", names.front(), names.back()) : names.front();
   const std::string missing =
-      roots.empty() ? fmt::format("{}: {} was not looked for: none of DNN_DATA_DIR, XDG_CACHE_HOME, HOME is set",
-                                  published.folder, files)
-                    : fmt::format("{}: {} is not in {} or {} below {}", published.folder, files, published.folder,
-                                  published.archive.inside, fmt::join(roots, " or "));
+      roots.empty()
+          ? fmt::format("{}: {} was not looked for: none of DNN_DATA_DIR, DNN_CACHE_DIR, XDG_CACHE_HOME, HOME is set",
+                        published.folder, files)
+          : fmt::format("{}: {} is not in {} or {} below {}", published.folder, files, published.folder,
+                        published.archive.inside, fmt::join(roots, " or "));
   if (!may_download) throw IoError(missing + " (downloading is switched off)");
   if (cache.empty())
-    throw IoError(missing + " (there is no cache to download to: neither XDG_CACHE_HOME nor HOME is set)");
+    throw IoError(missing + " (there is no cache to download to: none of DNN_CACHE_DIR, XDG_CACHE_HOME, HOME is set)");
   const std::string folder = cache + "/" + published.folder;
   try {
     detail::download(published.archive, folder);

@@ -221,16 +221,6 @@ std::string unpack(const RemoteArchive& archive, const std::string& path, const 
 
 }  // namespace
 
-std::string cache_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
-  if (const std::string cache = variable("XDG_CACHE_HOME"); !cache.empty()) return cache + "/dnn";
-  if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/dnn";
-  return "";
-}
-
 std::string download(const RemoteFile& file, const std::string& folder) {
   const std::string path = folder + "/" + file.name;
   fetch_first(file, folder, "600", [&](const std::string& part) {

@@ -25,9 +25,6 @@ struct RemoteArchive {
   std::vector<std::string> files;  // their names there
 };
 
-// $XDG_CACHE_HOME/dnn, else ~/.cache/dnn; empty when neither variable is set.
-std::string cache_folder();
-
 // Downloads the file into a folder, which is made if needed, with the curl command; returns its path. There is never a
 // half or wrong file of that name. Throws IoError that gives the reason for each address.
 std::string download(const RemoteFile& file, const std::string& folder);

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "data/download.h"
+#include "dnn/cache.h"
 #include "dnn/data/idx.h"
 #include "dnn/data/synthetic.h"
 #include "dnn/error.h"
@@ -56,18 +57,20 @@ std::string obtain(const File& file, bool may_download) {
   std::vector<std::string> folders;
   const char* data = std::getenv("DNN_DATA_DIR");
   if (data != nullptr && *data != '\0') folders.push_back(std::string(data) + "/mnist");
-  const std::string cache = detail::cache_folder();
+  const std::string cache = cache_folder();
   if (!cache.empty()) folders.push_back(cache + "/mnist");
   for (const std::string& folder : folders) {
     if (const auto path = find(folder, file.name)) return *path;
   }
   const std::string missing =
       folders.empty()
-          ? fmt::format("mnist: {} was not looked for: none of DNN_DATA_DIR, XDG_CACHE_HOME, HOME is set", file.name)
+          ? fmt::format(
+                "mnist: {} was not looked for: none of DNN_DATA_DIR, DNN_CACHE_DIR, XDG_CACHE_HOME, HOME is set",
+                file.name)
           : fmt::format("mnist: {} is not in {}", file.name, fmt::join(folders, " or "));
   if (!may_download) throw IoError(missing + " (downloading is switched off)");
   if (cache.empty())
-    throw IoError(missing + " (there is no cache to download to: neither XDG_CACHE_HOME nor HOME is set)");
+    throw IoError(missing + " (there is no cache to download to: none of DNN_CACHE_DIR, XDG_CACHE_HOME, HOME is set)");
   detail::RemoteFile remote{fmt::format("{}.gz", file.name), {}, file.size, file.crc32};
   for (const char* mirror : mirrors) remote.urls.push_back(mirror + remote.name);
   try {

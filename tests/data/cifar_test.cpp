@@ -104,9 +104,9 @@ TEST_F(CifarFiles, ThatAreNowhereAreAnIoError) {
   const Variable no_data("DNN_DATA_DIR", std::nullopt), no_cache("XDG_CACHE_HOME", ""), no_home("HOME", std::nullopt);
   EXPECT_THAT(
       [] { Cifar10(Split::test); },
-      ThrowsMessage<IoError>("cifar10: test_batch.bin was not looked for: none of DNN_DATA_DIR, XDG_CACHE_HOME, "
-                             "HOME is set (there is no cache to download to: neither XDG_CACHE_HOME nor HOME "
-                             "is set)"));
+      ThrowsMessage<IoError>("cifar10: test_batch.bin was not looked for: none of DNN_DATA_DIR, DNN_CACHE_DIR, "
+                             "XDG_CACHE_HOME, HOME is set (there is no cache to download to: none of DNN_CACHE_DIR, "
+                             "XDG_CACHE_HOME, HOME is set)"));
 }
 
 TEST_F(CifarFiles, ThatAreWrongAreAFormatError) {

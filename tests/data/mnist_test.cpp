@@ -69,7 +69,7 @@ TEST_F(MnistFiles, ThatAreNowhereAreAnIoError) {
   EXPECT_THAT([] { Mnist(Split::train); }, ThrowsMessage<IoError>(HasSubstr("there is no curl command")));
   const Variable no_data("DNN_DATA_DIR", std::nullopt), no_cache("XDG_CACHE_HOME", ""), no_home("HOME", std::nullopt);
   EXPECT_THAT([] { Mnist(Split::train); },
-              ThrowsMessage<IoError>(HasSubstr("none of DNN_DATA_DIR, XDG_CACHE_HOME, HOME is set")));
+              ThrowsMessage<IoError>(HasSubstr("none of DNN_DATA_DIR, DNN_CACHE_DIR, XDG_CACHE_HOME, HOME is set")));
   const Variable data("DNN_DATA_DIR", folder_ / "data");
   EXPECT_THAT([] { Mnist(Split::train); }, ThrowsMessage<IoError>(HasSubstr("there is no cache to download to")));
 }

@@ -1,4 +1,4 @@
-// What the tests of data share: small files, environment variables for a while, and a data set that tells its indices.
+// What the tests of data share: small files, a machine without data, and a data set that tells its indices.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -17,6 +17,7 @@
 #include "dnn/error.h"
 #include "dnn/ops/factory.h"
 #include "tests/core/failing_file_system.h"
+#include "tests/harness/variable.h"
 
 namespace dnn::test {
 
@@ -55,29 +56,6 @@ inline std::string idx(uint8_t code, std::initializer_list<uint32_t> sizes, cons
   return bytes + elements;
 }
 
-// Sets an environment variable, or takes it away, until the end of the scope.
-class Variable {
- public:
-  Variable(const char* name, const std::optional<std::string>& value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    set(value);
-  }
-  ~Variable() { set(before_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  void set(const std::optional<std::string>& value) {
-    if (value) {
-      ::setenv(name_, value->c_str(), 1);
-    } else {
-      ::unsetenv(name_);
-    }
-  }
-  const char* name_;
-  std::optional<std::string> before_;
-};
-
 // A machine without data: empty folders, and no program on the PATH but those that the test puts there.
 class BareMachine : public testing::Test {
  protected:
@@ -98,6 +76,7 @@ class BareMachine : public testing::Test {
   TemporaryFolder folder_;
   const std::string programs_ = folder_ / "bin", log_ = folder_ / "log";
   const Variable data_variable_{"DNN_DATA_DIR", folder_ / "data"};
+  const Variable own_cache_variable_{"DNN_CACHE_DIR", std::nullopt};
   const Variable cache_variable_{"XDG_CACHE_HOME", folder_ / "cache"};
   const Variable path_variable_{"PATH", programs_};
 };

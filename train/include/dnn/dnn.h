@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dnn/autograd.h"
+#include "dnn/cache.h"
 #include "dnn/capture.h"
 #include "dnn/data.h"
 #include "dnn/error.h"

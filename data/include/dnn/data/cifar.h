@@ -18,7 +18,7 @@ struct Cifar10Options {
 ///
 /// The files data_batch_1.bin to data_batch_5.bin, or test_batch.bin, come from the first of the folders `cifar10`,
 /// `cifar-10-batches-bin` and `cifar10/cifar-10-batches-bin` that holds them, below `$DNN_DATA_DIR`, else below the
-/// cache (`$XDG_CACHE_HOME/dnn`, else `~/.cache/dnn`); else cifar-10-binary.tar.gz is downloaded, checked and unpacked
+/// cache (`cache_folder()`, dnn/cache.h); else cifar-10-binary.tar.gz is downloaded, checked and unpacked
 /// into the cache by the commands curl, md5sum and tar.
 class Cifar10 : public ImageDataset {
  public:

@@ -16,7 +16,7 @@ struct MnistOptions {
 /// The handwritten digits: 60,000 for training, 10,000 for testing.
 ///
 /// Each of the IDX files, raw or .gz, comes from `$DNN_DATA_DIR/mnist`, else from the cache
-/// (`$XDG_CACHE_HOME/dnn/mnist`, else `~/.cache/dnn/mnist`), else it is downloaded into the cache by the curl command,
+/// (`mnist` in `cache_folder()`, dnn/cache.h), else it is downloaded into the cache by the curl command,
 /// and checked.
 class Mnist : public ImageDataset {
  public:
