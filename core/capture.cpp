@@ -37,6 +37,7 @@ struct Key {
   bool grad;
   Tf32 tf32;
   DType autocast;
+  bool any_order;  // of sums
   int64_t mode;
   friend bool operator==(const Key&, const Key&) = default;
 };
@@ -193,6 +194,7 @@ class StepGraphs {
             .grad = grad_enabled(),
             .tf32 = tf32_allowed(),
             .autocast = autocast_dtype(),
+            .any_order = nondeterminism_allowed(),
             .mode = options_.mode ? options_.mode() : 0};
     for (const Tensor& t : inputs)
       key.inputs.push_back(t.defined() ? Key::Input{true, t.shape(), t.dtype(), t.device(), layout_of(t)}

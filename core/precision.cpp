@@ -1,4 +1,4 @@
-// The switches for TF32 and for the algorithm of Winograd, and the names of precisions.
+// The switches for TF32, for the algorithm of Winograd and for sums in any order, and the names of precisions.
 #include "dnn/precision.h"
 
 #include <atomic>
@@ -11,6 +11,7 @@ namespace dnn {
 namespace {
 std::atomic<Tf32> current{Tf32{}};
 std::atomic<bool> winograd{true};
+std::atomic<bool> nondeterminism{false};
 }  // namespace
 
 void allow_tf32(const Tf32& allowed) { current = allowed; }
@@ -18,6 +19,9 @@ Tf32 tf32_allowed() { return current; }
 
 void allow_winograd(bool allowed) { winograd = allowed; }
 bool winograd_allowed() { return winograd; }
+
+void allow_nondeterminism(bool allowed) { nondeterminism = allowed; }
+bool nondeterminism_allowed() { return nondeterminism; }
 
 const char* name_of(Arithmetic precision) {
   switch (precision) {

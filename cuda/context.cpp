@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "core/capture.h"
+#include "core/plan_file.h"
 #include "cuda/check.h"
 #include "cuda/device.h"
 #include "cuda/graph.h"
@@ -143,6 +144,7 @@ void Context::to_host(void* to, const void* from, int64_t bytes) {
   const uint64_t fetched = fetch_status();
   staging_.to_host(to, from, bytes, stream_);
   check_status(fetched);
+  detail::save_idle_plans();
 }
 
 void Context::copy_from(Context& source, void* to, const void* from, int64_t bytes) {
@@ -169,6 +171,7 @@ void Context::wait() {
   const uint64_t fetched = fetch_status();
   DNN_CUDA_CHECK(cudaStreamSynchronize(stream_));
   check_status(fetched);
+  detail::save_idle_plans();
 }
 
 void Context::launched(const void* kernel, cudaError_t error) {

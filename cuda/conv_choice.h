@@ -4,6 +4,13 @@
 // says (8 when it is not set; 1 takes the library's first without timing). Their workspace is bounded by a quarter of
 // the memory that is free. A fused plan whose ReLU turns NaN into something else is left out: a diverged net must not
 // look healthy. A plan that fails when it runs is left out from then on, and the next takes its place.
+//
+// A plan that adds to what the result's memory holds (ConvGraph::accumulates) reads and writes the same memory, of
+// which cuDNN says nothing: it is used when that gives the same bits as with memory apart, and is faster than the
+// convolution and an addition after it.
+//
+// What was found is kept in a file (core/plan_file.h): a later process builds that one plan, and neither times nor
+// waits. When it cannot be built or run there, or more plans may be tried than then, the choice is made anew.
 #pragma once
 
 #include "cuda/conv_plan.h"

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -15,7 +14,7 @@
 #include "cuda/context.h"
 #include "cuda/conv_plan.h"
 #include "cuda/cudnn.h"
-#include "cuda/stopwatch.h"
+#include "cuda/trial.h"
 #include "dnn/error.h"
 
 // Hidden: a program may use another version of the frontend for itself. What the frontend calls is declared above.
@@ -70,7 +69,10 @@ class Description {
       case ConvPass::forward: forward(); break;
       case ConvPass::backward_data: {
         const Operand y = input(uid_y, graph.y), weight = input(uid_weight, graph.weight);
-        output(to_.conv_dgrad(y, weight, options<fe::graph::Conv_dgrad_attributes>()), uid_x, graph.x);
+        Operand result = to_.conv_dgrad(y, weight, options<fe::graph::Conv_dgrad_attributes>());
+        if (graph.add)
+          result = to_.pointwise(between(result, graph.x), input(uid_add, graph.add), mode(fe::PointwiseMode_t::ADD));
+        output(result, uid_x, graph.x);
         break;
       }
       case ConvPass::backward_weight: {
@@ -87,10 +89,13 @@ class Description {
     const Operand x = input(uid_x, graph_.x), weight = input(uid_weight, graph_.weight);
     Operand result = to_.conv_fprop(x, weight, options<fe::graph::Conv_fprop_attributes>());
     using fe::PointwiseMode_t;
-    if (graph_.add) result = to_.pointwise(between(result), input(uid_add, graph_.add), mode(PointwiseMode_t::ADD));
-    if (graph_.bias) result = to_.pointwise(between(result), input(uid_bias, graph_.bias), mode(PointwiseMode_t::ADD));
+    if (graph_.add)
+      result = to_.pointwise(between(result, graph_.y), input(uid_add, graph_.add), mode(PointwiseMode_t::ADD));
+    if (graph_.bias)
+      result = to_.pointwise(between(result, graph_.y), input(uid_bias, graph_.bias), mode(PointwiseMode_t::ADD));
     // The frontend asks for NaN to stay NaN; infinity becomes the largest float, which 16-bit types round to infinity.
-    if (graph_.activation == Activation::relu) result = to_.pointwise(between(result), mode(PointwiseMode_t::RELU_FWD));
+    if (graph_.activation == Activation::relu)
+      result = to_.pointwise(between(result, graph_.y), mode(PointwiseMode_t::RELU_FWD));
     output(result, uid_y, graph_.y);
   }
 
@@ -112,8 +117,8 @@ class Description {
                           .set_alignment(operand.alignment));
   }
   // A result that goes on into the next operation.
-  Operand between(const Operand& result) const {
-    result->set_dim(vector_of(graph_.y.dims)).set_stride(vector_of(graph_.y.strides));
+  static Operand between(const Operand& result, const ConvOperand& like) {
+    result->set_dim(vector_of(like.dims)).set_stride(vector_of(like.strides));
     return result;
   }
   void output(const Operand& result, Uid uid, const ConvOperand& operand) {
@@ -160,19 +165,14 @@ class CudnnPlans final : public ConvPlans {
     const CudnnHandle handle(context);
     execute(plan, handle, pointers, workspace);
   }
-  double time(int64_t plan, Context& context, const ConvPointers& pointers, void* workspace) override {
-    constexpr int runs = 5;
+  double time(int64_t plan, Context& context, const ConvPointers& pointers, void* workspace,
+              TrialClock& clock) override {
     const CudnnHandle handle(context);
-    execute(plan, handle, pointers, workspace);  // loads the code
-    float best = std::numeric_limits<float>::max();
-    Stopwatch stopwatch(context);
-    for (int i = 0; i < runs; ++i)
-      best = std::min(best, stopwatch.time([&] { execute(plan, handle, pointers, workspace); }));
-    return best;
+    return clock.time([&] { execute(plan, handle, pointers, workspace); });
   }
 
  private:
-  explicit CudnnPlans(const ConvGraph& graph) : tensor_cores_(graph.tensor_cores) {
+  explicit CudnnPlans(const ConvGraph& graph) : tensor_cores_(graph.tensor_cores), deterministic_(graph.deterministic) {
     fe::cudnn_dlhandle = cudnn.handle();
     const Description description(graph, graph_);
   }
@@ -187,8 +187,7 @@ class CudnnPlans final : public ConvPlans {
     using Note = fe::NumericalNote_t;
     // Rounded to half precision on the way, and sums of 16 bits.
     graph_.deselect_numeric_notes({Note::DOWN_CONVERT_INPUTS, Note::REDUCED_PRECISION_REDUCTION});
-    // The same bits in every run.
-    graph_.deselect_numeric_notes({Note::NONDETERMINISTIC});
+    if (deterministic_) graph_.deselect_numeric_notes({Note::NONDETERMINISTIC});
     if (!tensor_cores_) graph_.deselect_numeric_notes({Note::TENSOR_CORE});
     count_ = graph_.get_execution_plan_count();
   }
@@ -222,6 +221,7 @@ class CudnnPlans final : public ConvPlans {
   fe::graph::Graph graph_;
   const Context* context_ = nullptr;  // null for a GPU that need not be here
   const bool tensor_cores_;
+  const bool deterministic_;
   int64_t count_ = 0;
   std::string refusal_;
 };
@@ -230,6 +230,11 @@ class CudnnPlans final : public ConvPlans {
 
 std::unique_ptr<ConvPlans> conv_plans(const ConvGraph& graph, Context& context) {
   return std::make_unique<CudnnPlans>(graph, context);
+}
+
+std::string conv_library() {
+  const size_t version = DNN_LIBRARY_FUNCTION(cudnn, cudnnGetVersion)();
+  return fmt::format("cudnn {}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
 }
 
 std::unique_ptr<ConvPlans> conv_plans(const ConvGraph& graph, std::string_view device_properties) {

@@ -24,10 +24,10 @@ const char* name_of(ConvPass pass) {
 }  // namespace
 
 size_t ConvGraphHash::operator()(const ConvGraph& graph) const {
-  std::array<int64_t, 4 + 5 * 9 + 6> numbers{};
+  std::array<int64_t, 5 + 5 * 9 + 6> numbers{};
   size_t n = 0;
   const auto put = [&](auto... values) { ((numbers[n++] = static_cast<int64_t>(values)), ...); };
-  put(graph.pass, graph.dtype, graph.activation, graph.tensor_cores);
+  put(graph.pass, graph.dtype, graph.activation, graph.tensor_cores, graph.deterministic);
   for (const ConvOperand* operand : {&graph.x, &graph.weight, &graph.y, &graph.add, &graph.bias}) {
     for (size_t i = 0; i < 4; ++i) put(operand->dims[i], operand->strides[i]);
     put(operand->alignment);
@@ -58,10 +58,11 @@ ConvOperand conv_operand(const Shape& shape, Layout layout) {
   return operand;
 }
 
-ConvGraph conv_graph(ConvPass pass, const kernel::ConvProblem& problem, Layout layout, bool tf32) {
+ConvGraph conv_graph(ConvPass pass, const kernel::ConvProblem& problem, Layout layout, bool tf32, bool deterministic) {
   return {.pass = pass,
           .dtype = problem.dtype,
           .tensor_cores = problem.dtype != DType::float32 || tf32,
+          .deterministic = deterministic,
           .x = conv_operand(problem.input, layout),
           .weight = conv_operand(problem.weight, layout),
           .y = conv_operand(problem.output, layout),
@@ -78,8 +79,9 @@ int64_t alignment_of(const void* data) {
 }
 
 std::string text_of(const ConvGraph& graph) {
-  std::string text = fmt::format("conv2d, {}, {}{}", name_of(graph.pass), dnn::name_of(graph.dtype),
-                                 graph.dtype == DType::float32 && !graph.tensor_cores ? " without TF32" : "");
+  std::string text = fmt::format("conv2d, {}, {}{}{}", name_of(graph.pass), dnn::name_of(graph.dtype),
+                                 graph.dtype == DType::float32 && !graph.tensor_cores ? " without TF32" : "",
+                                 graph.deterministic ? "" : ", in any order");
   const auto add = [&](const char* name, const ConvOperand& operand) {
     if (operand)
       text += fmt::format(", {} [{}] strides [{}] aligned to {}", name, fmt::join(operand.dims, ", "),

@@ -24,12 +24,14 @@ struct ConvOperand {
   friend bool operator==(const ConvOperand&, const ConvOperand&) = default;
 };
 
-// forward: y = activation(conv(x, weight) + add + bias). backward_data: x from y and weight. backward_weight: weight
-// from x and y. `add` and `bias` may be absent and belong, with `activation`, to the forward pass.
+// forward: y = activation(conv(x, weight) + add + bias). backward_data: x from y and weight, to which `add` is added.
+// backward_weight: weight from x and y. `add` and `bias` may be absent; `bias` and `activation` belong to the forward
+// pass.
 struct ConvGraph {
   ConvPass pass = ConvPass::forward;
   DType dtype = DType::float32;
-  bool tensor_cores = true;  // whether float32 may be rounded to TF32
+  bool tensor_cores = true;   // whether float32 may be rounded to TF32
+  bool deterministic = true;  // the same bits in every run
   ConvOperand x;
   ConvOperand weight;
   ConvOperand y;
@@ -40,6 +42,8 @@ struct ConvGraph {
   Size2 padding = 0;
   Size2 dilation = 1;
 
+  // Whether the result is added to what its memory holds, which `add` is.
+  bool accumulates() const { return pass == ConvPass::backward_data && add; }
   int64_t groups() const { return x.dims[1] / weight.dims[1]; }
   // Of the sums: float64 for itself, float32 for all else.
   DType compute_type() const { return dtype == DType::float64 ? DType::float64 : DType::float32; }
@@ -60,8 +64,9 @@ bool same_order(detail::Layout a, detail::Layout b, const Shape& nchw);
 ConvOperand conv_operand(const Shape& shape, detail::Layout layout);
 
 // The problem with all operands in that layout, without bias, add and activation; `tf32`: whether float32 may be
-// rounded to it.
-ConvGraph conv_graph(ConvPass pass, const kernel::ConvProblem& problem, detail::Layout layout, bool tf32);
+// rounded to it; `deterministic`: whether each run must give the same bits.
+ConvGraph conv_graph(ConvPass pass, const kernel::ConvProblem& problem, detail::Layout layout, bool tf32,
+                     bool deterministic = true);
 
 // Of an address, as graphs count it.
 int64_t alignment_of(const void* data);

@@ -11,6 +11,7 @@
 namespace dnn::cuda {
 
 class Context;
+class TrialClock;
 
 // The operands of a graph in device memory; null where the graph has none.
 struct ConvPointers {
@@ -37,12 +38,16 @@ class ConvPlans {
   virtual int64_t workspace(int64_t plan) const = 0;
   // Runs a built plan on the context's stream. Throws BackendError.
   virtual void run(int64_t plan, Context& context, const ConvPointers& pointers, void* workspace) = 0;
-  // Milliseconds that a built plan runs: the best of a few runs. Waits; throws BackendError.
-  virtual double time(int64_t plan, Context& context, const ConvPointers& pointers, void* workspace) = 0;
+  // Milliseconds that a built plan runs. Waits; throws BackendError.
+  virtual double time(int64_t plan, Context& context, const ConvPointers& pointers, void* workspace,
+                      TrialClock& clock) = 0;
 };
 
 // The plans for the context's GPU.
 std::unique_ptr<ConvPlans> conv_plans(const ConvGraph& graph, Context& context);
+
+// The library and its version: "cudnn 9.19.0".
+std::string conv_library();
 
 // The plans for a GPU of the properties that cuDNN writes about one as JSON: there need not be any here. They can be
 // built, but not run.

@@ -1,26 +1,17 @@
-// Plans for matrix products by cuBLASLt: its heuristics propose algorithms, the fastest on random data is kept.
-//
-// The host waits while a plan is made, once for each problem. DNN_MATMUL_CANDIDATES says how many proposals are timed,
-// 1 to 16 (the default); with 1 the first is taken as it is.
-//
-// cuBLASLt does not say whether its activations keep NaN, as ours do. So a plan with one is tried with a NaN among the
-// factors, and one that loses it is not used.
+// Plans for matrix products by cuBLASLt: the algorithms that its heuristics propose.
 #include <cublasLt.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "cuda/check.h"
 #include "cuda/context.h"
-#include "cuda/kernels.h"
 #include "cuda/library.h"
 #include "cuda/matmul_plan.h"
-#include "cuda/stopwatch.h"
 #include "cuda/trial.h"
 #include "dnn/error.h"
 
@@ -38,7 +29,6 @@ void check(cublasStatus_t status, const char* call, const char* file, int line) 
   check(DNN_LIBRARY_FUNCTION(cublaslt, function)(__VA_ARGS__), #function "(" #__VA_ARGS__ ")", __FILE__, __LINE__)
 
 constexpr uint64_t workspace_limit = uint64_t{32} << 20;
-constexpr int most_candidates = 16;
 
 // The handle of a context, made on first use and never destroyed. It serves all threads at once.
 cublasLtHandle_t handle_of(const Context& context) {
@@ -173,34 +163,41 @@ struct Preference : Owned<cublasLtMatmulPreference_t, DestroyPreference> {
   }
 };
 
-// ---- the plan -------------------------------------------------------------------------------------------------------
+// ---- the plans ------------------------------------------------------------------------------------------------------
 
-class CublasPlan : public MatmulPlan {
+// The settings that make an algorithm, in the order of their names below.
+constexpr std::pair<cublasLtMatmulAlgoConfigAttributes_t, const char*> settings[] = {
+    {CUBLASLT_ALGO_CONFIG_ID, "algo"},
+    {CUBLASLT_ALGO_CONFIG_TILE_ID, "_tile"},
+    {CUBLASLT_ALGO_CONFIG_STAGES_ID, "_stages"},
+    {CUBLASLT_ALGO_CONFIG_SPLITK_NUM, "_split"},
+    {CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, "_reduction"},
+    {CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, "_swizzle"},
+    {CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, "_option"},
+    {CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, "_inner"},
+    {CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, "_cluster"}};
+
+class CublasPlans final : public MatmulPlans {
  public:
-  explicit CublasPlan(const MatmulProblem& p)
+  explicit CublasPlans(const MatmulProblem& p)
       : problem_(p), operation_(p), a_(p.a, p.type, p.batch), b_(p.b, p.type, p.batch), d_(p.d, p.type, p.batch) {}
 
-  void run(Context& context, const MatmulPointers& pointers) const override {
-    check(enqueue(context, algorithm_, pointers), "cublasLtMatmul", __FILE__, __LINE__);
-  }
-
-  // The heuristics' proposals, best first.
-  std::vector<cublasLtMatmulHeuristicResult_t> propose(const Context& context, int most) {
+  // Asks the heuristics.
+  void propose(const Context& context, int most) {
     const Preference preference(problem_);
     set_example_vectors();
-    std::vector<cublasLtMatmulHeuristicResult_t> results(static_cast<size_t>(most));
+    proposals_.resize(static_cast<size_t>(most));
     int found = 0;
     const cublasStatus_t status = DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmulAlgoGetHeuristic)(
         handle_of(context), operation_.descriptor, a_.descriptor, b_.descriptor, d_.descriptor, d_.descriptor,
-        preference.descriptor, most, results.data(), &found);
+        preference.descriptor, most, proposals_.data(), &found);
     // Without an epilogue nothing but the sizes can be unsupported; an epilogue may be refused in either way.
     const bool refused = status == CUBLAS_STATUS_NOT_SUPPORTED ||
                          (problem_.epilogue != MatmulEpilogue::none && status == CUBLAS_STATUS_INVALID_VALUE);
-    if (refused) return {};
+    if (refused) return proposals_.clear();
     check(status, "cublasLtMatmulAlgoGetHeuristic", __FILE__, __LINE__);
-    results.resize(static_cast<size_t>(found));
-    std::erase_if(results, [](const auto& result) { return result.state != CUBLAS_STATUS_SUCCESS; });
-    return results;
+    proposals_.resize(static_cast<size_t>(found));
+    std::erase_if(proposals_, [](const auto& result) { return result.state != CUBLAS_STATUS_SUCCESS; });
   }
 
   // Addresses aligned as the vectors will be: the heuristics read nothing there.
@@ -209,10 +206,25 @@ class CublasPlan : public MatmulPlan {
     operation_.set_vectors(problem_, example(problem_.alignments.bias), example(problem_.alignments.aux));
   }
 
-  void choose(const cublasLtMatmulHeuristicResult_t& algorithm) { algorithm_ = algorithm; }
+  int64_t count() const override { return std::ssize(proposals_); }
+  bool to_be_tried() const override { return problem_.epilogue != MatmulEpilogue::none; }
 
-  cublasStatus_t enqueue(Context& context, const cublasLtMatmulHeuristicResult_t& algorithm,
-                         const MatmulPointers& pointers) const {
+  // All settings are numbers of 32 bits but for two of 16, which fill the lower half.
+  std::string name(int64_t plan) const override {
+    std::string text;
+    for (const auto& [setting, what] : settings) {
+      uint32_t value = 0;
+      size_t written = 0;
+      const bool is_short =
+          setting == CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID || setting == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID;
+      const cublasStatus_t status = DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmulAlgoConfigGetAttribute)(
+          &proposal(plan).algo, setting, &value, is_short ? sizeof(uint16_t) : sizeof value, &written);
+      if (status == CUBLAS_STATUS_SUCCESS) text += fmt::format("{}{}", what, value);  // older algorithms lack some
+    }
+    return text;
+  }
+
+  void run(int64_t plan, Context& context, const MatmulPointers& pointers) const override {
     const auto one_and_zero = [this]() -> std::pair<const void*, const void*> {
       static constexpr std::array<double, 2> doubles{1, 0};
       static constexpr std::array<float, 2> floats{1, 0};
@@ -222,100 +234,49 @@ class CublasPlan : public MatmulPlan {
     const auto [one, zero] = one_and_zero();
     const void* const beta = problem_.addend == MatmulAddend::none ? zero : one;
     const void* const c = problem_.addend == MatmulAddend::other ? pointers.c : pointers.d;
+    const cublasLtMatmulHeuristicResult_t& algorithm = proposal(plan);
     const Scratch workspace(context, static_cast<int64_t>(algorithm.workspaceSize));
     const std::lock_guard lock(mutex_);
     operation_.set_vectors(problem_, pointers.bias, pointers.aux);
-    return DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmul)(
-        handle_of(context), operation_.descriptor, one, pointers.a, a_.descriptor, pointers.b, b_.descriptor, beta, c,
-        d_.descriptor, pointers.d, d_.descriptor, &algorithm.algo, workspace.as<void>(), algorithm.workspaceSize,
-        context.stream());
+    check(DNN_LIBRARY_FUNCTION(cublaslt, cublasLtMatmul)(
+              handle_of(context), operation_.descriptor, one, pointers.a, a_.descriptor, pointers.b, b_.descriptor,
+              beta, c, d_.descriptor, pointers.d, d_.descriptor, &algorithm.algo, workspace.as<void>(),
+              algorithm.workspaceSize, context.stream()),
+          "cublasLtMatmul", __FILE__, __LINE__);
+  }
+
+  double time(int64_t plan, Context& context, const MatmulPointers& pointers, TrialClock& clock) const override {
+    return clock.time([&] { run(plan, context, pointers); });
   }
 
  private:
+  const cublasLtMatmulHeuristicResult_t& proposal(int64_t plan) const {
+    return proposals_.at(static_cast<size_t>(plan));
+  }
+
   const MatmulProblem problem_;
   mutable std::mutex mutex_;  // the operation's vectors are set for each call
   mutable Operation operation_;
   MatrixLayout a_, b_, d_;
-  cublasLtMatmulHeuristicResult_t algorithm_{};
+  std::vector<cublasLtMatmulHeuristicResult_t> proposals_;  // best guess first
 };
-
-// ---- timing ---------------------------------------------------------------------------------------------------------
-
-// Random operands of a problem.
-class Trial {
- public:
-  Trial(Device device, const MatmulProblem& p) : operands_(device, p.type) {
-    const auto matrix = [&](const MatmulMatrix& m) {
-      return operands_.add((p.batch - 1) * m.step + (m.columns - 1) * m.leading + m.rows);
-    };
-    pointers.a = matrix(p.a), pointers.b = matrix(p.b), pointers.d = matrix(p.d);
-    if (p.addend == MatmulAddend::other) pointers.c = matrix(p.d);
-    if (has_bias(p.epilogue)) pointers.bias = operands_.add(std::max(p.d.rows, p.d.columns));
-    if (has_aux(p.epilogue)) pointers.aux = operands_.add(p.d.columns * p.aux_leading);
-    // The first element of A counts in the first of D.
-    if (has_activation(p.epilogue)) set_nan(Context::of(device.index()), p.type, const_cast<void*>(pointers.a));
-  }
-
-  MatmulPointers pointers;
-
- private:
-  TrialOperands operands_;
-};
-
-// Keeps the fastest of the proposals that run and keep NaN; false when none does.
-bool choose_fastest(Device device, const MatmulProblem& p, CublasPlan& plan,
-                    const std::vector<cublasLtMatmulHeuristicResult_t>& proposals) {
-  Context& context = Context::of(device.index());
-  const Trial trial(device, p);
-  context.wait();  // the clock shall not run for earlier work; so the wait is counted, too
-  Stopwatch stopwatch(context);
-  float best = 0;
-  bool chosen = false;
-  for (const auto& proposal : proposals) {
-    if (plan.enqueue(context, proposal, trial.pointers) != CUBLAS_STATUS_SUCCESS) continue;
-    if (has_activation(p.epilogue) && !is_nan(context, p.type, trial.pointers.d)) continue;
-    float time = 0;
-    if (proposals.size() > 1) {
-      const auto repeat = [&](int times) {
-        return stopwatch.time([&] {
-          for (int i = 0; i < times; ++i) plan.enqueue(context, proposal, trial.pointers);
-        });
-      };
-      const float once = repeat(1);
-      if (chosen && once > 2 * best) continue;
-      const int times = std::clamp(static_cast<int>(0.2F / std::max(once, 1e-3F)), 3, 20);
-      time = repeat(times) / static_cast<float>(times);
-    }
-    if (chosen && time >= best) continue;
-    plan.choose(proposal), best = time, chosen = true;
-  }
-  return chosen;
-}
 
 }  // namespace
 
 void check_matmul_descriptors(const MatmulProblem& problem) {
-  CublasPlan(problem).set_example_vectors();
+  CublasPlans(problem).set_example_vectors();
   const Preference preference(problem);
 }
 
-std::shared_ptr<const MatmulPlan> make_matmul_plan(Device device, const MatmulProblem& problem) {
-  const Context& context = Context::of(device.index());
-  static const auto candidates = static_cast<int>(
-      std::min<int64_t>(plans_to_try("matmul", "DNN_MATMUL_CANDIDATES", most_candidates), most_candidates));
-  for (const int64_t size : {problem.a.rows, problem.a.columns, problem.d.rows, problem.d.columns, problem.batch})
-    if (size > INT32_MAX) return nullptr;
-  const auto plan = std::make_shared<CublasPlan>(problem);
-  const auto proposals = plan->propose(context, candidates);
-  if (proposals.empty()) return nullptr;
-  plan->choose(proposals.front());
-  if (proposals.size() == 1 && problem.epilogue == MatmulEpilogue::none) return plan;
-  try {
-    return choose_fastest(device, problem, *plan, proposals) ? plan : nullptr;
-  } catch (const OutOfMemory&) {
-    // No room for another set of operands: the first proposal untimed, but no epilogue that was never tried.
-    return problem.epilogue == MatmulEpilogue::none ? plan : nullptr;
-  }
+std::string matmul_library() {
+  const size_t version = DNN_LIBRARY_FUNCTION(cublaslt, cublasLtGetVersion)();
+  return fmt::format("cublaslt {}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+}
+
+std::unique_ptr<MatmulPlans> matmul_plans(Device device, const MatmulProblem& problem, int64_t most) {
+  auto plans = std::make_unique<CublasPlans>(problem);
+  plans->propose(Context::of(device.index()), static_cast<int>(most));
+  return plans;
 }
 
 }  // namespace dnn::cuda

@@ -8,6 +8,8 @@
 
 namespace dnn::cuda {
 
+class Context;
+
 // The first element whatever the layout, null for an undefined tensor.
 template <class T>
 T* elements(const Tensor& tensor) {
@@ -23,6 +25,8 @@ void fill(const Tensor& out, Scalar value);
 void copy(const Tensor& in, const Tensor& out);
 void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw,
               int64_t element_bytes);
+// Whether the memory holds the same bytes, an even number of them. Waits.
+bool same_bytes(Context& context, const void* a, const void* b, int64_t bytes);
 void random_uniform(const Tensor& out, const detail::Draw& draw);
 void random_normal(const Tensor& out, const detail::Draw& draw);
 void random_integers(const Tensor& out, int64_t low, uint64_t count, const detail::Draw& draw);

@@ -6,7 +6,7 @@
 #include "core/kernels/elementwise.h"
 #include "cuda/context.h"
 #include "cuda/kernels.h"
-#include "cuda/matmul_plan.h"
+#include "cuda/matmul_choice.h"
 #include "cuda/plan_cache.h"
 #include "dnn/error.h"
 #include "dnn/precision.h"

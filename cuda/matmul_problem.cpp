@@ -76,6 +76,15 @@ std::string MatmulProblem::str() const {
                      addend == MatmulAddend::none ? "not " : "", name_of(epilogue));
 }
 
+std::string text_of(const MatmulProblem& p) {
+  constexpr const char* computes[] = {"float64", "float32", "TF32"};
+  constexpr const char* addends[] = {"nothing", "D", "C"};
+  const MatmulProblem::Alignments& at = p.alignments;
+  return fmt::format("matmul, {}, computed in {}, {} added, aux {}, aligned to {}, {}, {}, {}, {}, {}", p.str(),
+                     computes[static_cast<size_t>(p.compute)], addends[static_cast<size_t>(p.addend)], p.aux_leading,
+                     at.a, at.b, at.c, at.d, at.bias, at.aux);
+}
+
 size_t MatmulProblemHash::operator()(const MatmulProblem& problem) const { return hash_of(numbers(problem)); }
 
 bool has_bias(MatmulEpilogue epilogue) {

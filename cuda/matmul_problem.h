@@ -86,6 +86,9 @@ struct MatmulProblemHash {
   size_t operator()(const MatmulProblem& problem) const;
 };
 
+// All of a problem, in words.
+std::string text_of(const MatmulProblem& problem);
+
 bool has_bias(MatmulEpilogue epilogue);  // reads or writes a bias vector
 bool has_aux(MatmulEpilogue epilogue);
 bool has_bits(MatmulEpilogue epilogue);  // in aux

@@ -1,4 +1,4 @@
-// The clock of a stream, for library sources that time their plans.
+// The clock of a stream.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -12,8 +12,8 @@ namespace dnn::cuda {
 class Stopwatch {
  public:
   explicit Stopwatch(const Context& context) : stream_(context.stream()) {
-    DNN_CUDA_CHECK(cudaEventCreate(&start_));
-    DNN_CUDA_CHECK(cudaEventCreate(&stop_));
+    DNN_CUDA_CHECK(cudaEventCreateWithFlags(&start_, 0));
+    DNN_CUDA_CHECK(cudaEventCreateWithFlags(&stop_, 0));
   }
   ~Stopwatch() {
     cudaEventDestroy(start_);

@@ -1,4 +1,4 @@
-// The switches for TF32 and for the algorithm of Winograd.
+// The switches for TF32, for the algorithm of Winograd and for sums in any order.
 #include "dnn/precision.h"
 
 #include <gtest/gtest.h>
@@ -44,6 +44,13 @@ TEST(Precision, WinogradIsAllowedUntilChosenOtherwise) {
   EXPECT_TRUE(winograd_allowed());
   const Winograd off(false);
   EXPECT_FALSE(winograd_allowed());
+}
+
+TEST(Precision, SumsAreInOneOrderUntilChosenOtherwise) {
+  EXPECT_FALSE(nondeterminism_allowed());
+  allow_nondeterminism(true);
+  EXPECT_TRUE(nondeterminism_allowed());
+  allow_nondeterminism(false);
 }
 
 TEST(Precision, WinogradLosesLessThanADigit) {

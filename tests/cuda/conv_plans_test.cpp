@@ -300,5 +300,21 @@ TEST_F(ConvPlans, WithoutTf32FewerPlansAreLeft) {
   EXPECT_GT(built(kinds[1]), 0);
 }
 
+TEST_F(ConvPlans, PlansForGradientsOfWeightsThatAddInAnyOrderAreLeftOutUnlessAllowed) {
+  ConvGraph graph = graph_of(resnet50()[2], kinds[2], ConvPass::backward_weight);
+  const auto built = [&](bool deterministic) {
+    graph.deterministic = deterministic;
+    const auto plans = conv_plans(graph, properties_);
+    std::set<std::string> names;
+    for (int64_t i = 0; i < plans->count(); ++i)
+      if (plans->build(i)) names.insert(plans->name(i));
+    return names;
+  };
+  const auto some = built(true), all = built(false);
+  EXPECT_FALSE(some.empty());
+  EXPECT_LT(some.size(), all.size());
+  EXPECT_TRUE(std::includes(all.begin(), all.end(), some.begin(), some.end()));
+}
+
 }  // namespace
 }  // namespace dnn::cuda::test

@@ -6,7 +6,7 @@
 
 #include "core/kernels/runtime.h"
 #include "cuda/library.h"
-#include "cuda/matmul_plan.h"
+#include "cuda/matmul_choice.h"
 #include "tests/harness/product_shapes.h"
 
 namespace dnn::test {

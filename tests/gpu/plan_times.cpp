@@ -56,13 +56,14 @@ void write_graph(int64_t number, int64_t batch, cuda::Context& context, std::ost
   const auto memory = [&](const ConvOperand& o) { return operands.add(o.dims[0] * o.dims[1] * o.dims[2] * o.dims[3]); };
   const cuda::ConvPointers pointers{
       .x = memory(graph.x), .weight = memory(graph.weight), .y = memory(graph.y), .add = nullptr, .bias = nullptr};
+  cuda::TrialClock clock(context);
   const auto plans = cuda::conv_plans(graph, context);
   for (int64_t plan = 0; plan < plans->count(); ++plan) {
     if (!plans->build(plan) || plans->workspace(plan) > most_workspace) continue;
     const cuda::Scratch workspace(context, plans->workspace(plan));
     double milliseconds = 0;
     try {
-      milliseconds = plans->time(plan, context, pointers, workspace.as<void>());
+      milliseconds = plans->time(plan, context, pointers, workspace.as<void>(), clock);
     } catch (const BackendError&) {
       continue;  // built, but refuses to run
     }

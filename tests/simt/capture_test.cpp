@@ -9,6 +9,7 @@
 
 #include "core/kernels/runtime.h"
 #include "dnn/autograd.h"
+#include "dnn/precision.h"
 #include "dnn/profile.h"
 #include "tests/harness/errors.h"
 #include "tests/simt/captured_net.h"
@@ -406,6 +407,21 @@ TEST_F(CaptureTest, OtherThreadsWaitForTheRecording) {
   EXPECT_EQ(step.nodes(), 21);
   EXPECT_EQ(elsewhere.to_vector<float>(), std::vector<float>(3, 4));
   EXPECT_EQ(step(x).to_vector<float>(), (x * 22).to_vector<float>());
+}
+
+TEST_F(CaptureTest, WhatIsAllowedOfArithmeticHasGraphsOfItsOwn) {
+  auto step = capture([](const Tensor& x) { return x * 2; });
+  const Tf32 before = tf32_allowed();
+  call_often(step, x);
+  allow_nondeterminism(true);
+  call_often(step, x);
+  EXPECT_EQ(step.graphs(), 2) << "the plans in the first may not be those";
+  allow_tf32({.convolution = !before.convolution});
+  call_often(step, x);
+  EXPECT_EQ(step.graphs(), 3);
+  allow_tf32(before), allow_nondeterminism(false);
+  step(x);
+  EXPECT_EQ(step.recordings(), 3) << "the first serves again";
 }
 
 // ---- where there is no graph ----------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // Which of several plans runs, what happens when one fails, and what the slots ask for.
-#include "cuda/conv_choice.h"
+#include "tests/simt/conv_choice.h"
 
 #include <gmock/gmock.h>
 
@@ -23,33 +23,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-class ConvChoice : public ::testing::Test {
- protected:
-  void SetUp() override { reset(); }
-  void TearDown() override {
-    unsetenv("DNN_CONV_PLANS");
-    set_machine({});
-    reset();
-  }
-  static void reset() {
-    cuda::forget_convs();
-    set_stand_in({});
-    take_runs(), take_graphs();
-  }
-  static Tensor gpu(const Tensor& t) { return t.to(Device::cuda()); }
-
-  // A convolution on the emulated GPU against the CPU's.
-  void expect_right(Activation activation = Activation::none, DType type = DType::float32, bool with_add = false) {
-    manual_seed(3);
-    const Tensor x = randn({2, 5, 6, 6}).to(type), w = randn({4, 5, 3, 3}).to(type), b = randn({4}).to(type);
-    const Tensor add = with_add ? randn({2, 4, 4, 4}).to(type) : Tensor();
-    const Conv2dOptions options{.activation = activation, .add = with_add ? gpu(add) : add};
-    const auto actual = conv2d(gpu(x), gpu(w), gpu(b), options).to(DType::float32).to_vector<float>();
-    const auto expected = conv2d(x, w, b, {.activation = activation, .add = add}).to(DType::float32).to_vector<float>();
-    EXPECT_THAT(actual, ::testing::Pointwise(::testing::FloatNear(type == DType::float32 ? 1e-4f : 0.2f), expected));
-  }
-};
 
 TEST_F(ConvChoice, ASinglePlanRunsUntimed) {
   expect_right();
@@ -147,6 +120,25 @@ TEST_F(ConvChoice, AReluThatLosesNanIsNotUsed) {
   for (const float value : y.to(DType::float32).to_vector<float>()) EXPECT_TRUE(std::isnan(value));
 }
 
+TEST_F(ConvChoice, AReluIsNeverRunUntried) {
+  // More plans lose NaN than are tried: the last is good, but nobody knows.
+  std::vector<StandInPlan> plans(9, {.keeps_nan = false});
+  plans.push_back({});
+  set_stand_in({.fused_plans = plans});
+  const TensorOptions half{.dtype = DType::bfloat16};
+  const Tensor nan = full({1, 3, 4, 4}, NAN, half);
+  const auto run = [&] {
+    const Tensor y =
+        conv2d(gpu(nan), gpu(ones({2, 3, 3, 3}, half)), gpu(zeros({2}, half)), {.activation = Activation::relu});
+    for (const float value : y.to(DType::float32).to_vector<float>()) EXPECT_TRUE(std::isnan(value));
+  };
+  run();
+  EXPECT_THAT(take_graphs(), SizeIs(2)) << "composed";
+  take_runs();
+  run();
+  EXPECT_THAT(take_runs(), ElementsAre(0)) << "of the convolution alone";
+}
+
 TEST_F(ConvChoice, WithoutAnyPlanTheErrorNamesTheShapesAndTheReason) {
   set_stand_in({.plans = {{.runs = false}}, .fused_plans = {}});
   const Tensor x = gpu(ones({2, 3, 4, 4})), w = gpu(ones({5, 3, 3, 3}));
@@ -204,6 +196,35 @@ TEST_F(ConvChoice, TheSwitchForTf32IsPartOfTheGraph) {
     EXPECT_EQ(graphs[0].tensor_cores, allowed);
   }
   allow_tf32(before);
+}
+
+TEST_F(ConvChoice, TheSwitchForNondeterminismIsPartOfTheGraph) {
+  const Tensor x = gpu(ones({1, 1, 3, 3})), w = gpu(ones({1, 1, 3, 3}));
+  for (const bool allowed : {true, false}) {
+    allow_nondeterminism(allowed);
+    conv2d(x, w);
+    const auto graphs = take_graphs();
+    ASSERT_THAT(graphs, SizeIs(1)) << "of its own";
+    EXPECT_EQ(graphs[0].deterministic, !allowed);
+    EXPECT_EQ(text_of(graphs[0]).find(", in any order") != std::string::npos, allowed);
+  }
+}
+
+TEST_F(ConvChoice, PlansThatAddInAnyOrderRunOnlyWhereThatIsAllowed) {
+  set_stand_in({.fused_plans = {{.milliseconds = 1, .in_order = false}, {.milliseconds = 3}, {.milliseconds = 2}}});
+  expect_right();
+  EXPECT_THAT(take_runs(), ElementsAre(1, 2, 2));
+  allow_nondeterminism(true);
+  expect_right();
+  EXPECT_THAT(take_runs(), ElementsAre(0, 1, 2, 0)) << "chosen anew";
+  expect_right();
+  EXPECT_THAT(take_runs(), ElementsAre(0));
+  allow_nondeterminism(false);
+  expect_right();
+  EXPECT_THAT(take_runs(), ElementsAre(2)) << "as before";
+  cuda::forget_convs();
+  set_stand_in({.plans = {{.in_order = false}}, .fused_plans = {}});
+  EXPECT_THROW(expect_right(), BackendError) << "rather no plan than another result each time";
 }
 
 TEST_F(ConvChoice, FusedGraphsHaveBiasAddAndReluWhereCudnnKnowsThem) {

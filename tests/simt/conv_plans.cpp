@@ -72,7 +72,7 @@ T rounded(double x) {
 }
 
 template <class T>
-void compute(const ConvGraph& g, const ConvPointers& p, bool keeps_nan) {
+void compute(const ConvGraph& g, const ConvPointers& p, const StandInPlan& plan) {
   // Sums in the order of the result's elements, stored with its strides.
   const ConvOperand& result = g.pass == ConvPass::forward ? g.y : g.pass == ConvPass::backward_data ? g.x : g.weight;
   const auto& d = result.dims;
@@ -102,9 +102,10 @@ void compute(const ConvGraph& g, const ConvPointers& p, bool keeps_nan) {
       for (int64_t c = 0; c < d[2]; ++c) {
         for (int64_t e = 0; e < d[3]; ++e) {
           double total = sum(a, b, c, e);
+          if (!plan.in_place) at<T>(data, result, a, b, c, e) = rounded<T>(0);
           if (g.add) total += value(at<T>(p.add, g.add, a, b, c, e));
           if (g.bias) total += value(at<T>(p.bias, g.bias, 0, b, 0, 0));
-          if (g.activation == Activation::relu && (total < 0 || (total != total && !keeps_nan))) total = 0;
+          if (g.activation == Activation::relu && (total < 0 || (total != total && !plan.keeps_nan))) total = 0;
           at<T>(data, result, a, b, c, e) = rounded<T>(total);
         }
       }
@@ -115,12 +116,19 @@ void compute(const ConvGraph& g, const ConvPointers& p, bool keeps_nan) {
 class StandInPlans final : public cuda::ConvPlans {
  public:
   explicit StandInPlans(const ConvGraph& graph)
-      : graph_(graph), plans_(graph.bias ? settings().fused_plans : settings().plans) {
+      : graph_(graph),
+        plans_(graph.accumulates() ? settings().adding_plans
+               : graph.bias        ? settings().fused_plans
+                                   : settings().plans) {
     graphs.push_back(graph);
   }
   int64_t count() const override { return static_cast<int64_t>(plans_.size()); }
-  std::string name(int64_t plan) const override { return "loops" + std::to_string(plan); }
-  bool build(int64_t plan) override { return this->plan(plan).builds; }
+  std::string name(int64_t plan) const override {
+    return this->plan(plan).name.empty() ? "loops" + std::to_string(plan) : this->plan(plan).name;
+  }
+  bool build(int64_t plan) override {
+    return this->plan(plan).builds && (this->plan(plan).in_order || !graph_.deterministic);
+  }
   const std::string& refusal() const override {
     static const std::string text = "the stand-in was told so";
     return text;
@@ -131,12 +139,11 @@ class StandInPlans final : public cuda::ConvPlans {
     if (!this->plan(plan).runs) throw BackendError(name(plan) + " fails when it runs");
     if ((workspace == nullptr) != (this->plan(plan).workspace == 0)) throw std::logic_error("a wrong workspace");
     check_alignment(pointers);
-    const bool keeps_nan = this->plan(plan).keeps_nan;
-    perform(context.stream(), "convolution", bytes_of(pointers), [graph = graph_, pointers, keeps_nan] {
-      cuda::visit_floating(graph.dtype, [&]<class T>(T) { compute<T>(graph, pointers, keeps_nan); });
+    perform(context.stream(), "convolution", bytes_of(pointers), [graph = graph_, pointers, settings = this->plan(plan)] {
+      cuda::visit_floating(graph.dtype, [&]<class T>(T) { compute<T>(graph, pointers, settings); });
     });
   }
-  double time(int64_t plan, cuda::Context&, const ConvPointers&, void*) override {
+  double time(int64_t plan, cuda::Context&, const ConvPointers&, void*, cuda::TrialClock&) override {
     runs.push_back(plan);
     if (!this->plan(plan).runs) throw BackendError(name(plan) + " fails when it runs");
     return this->plan(plan).milliseconds;
@@ -170,5 +177,7 @@ namespace dnn::cuda {
 std::unique_ptr<ConvPlans> conv_plans(const ConvGraph& graph, Context&) {
   return std::make_unique<simt::StandInPlans>(graph);
 }
+
+std::string conv_library() { return simt::settings().library; }
 
 }  // namespace dnn::cuda

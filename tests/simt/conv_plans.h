@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "cuda/conv_plan.h"
@@ -15,12 +16,17 @@ struct StandInPlan {
   bool builds = true;
   bool runs = true;
   bool keeps_nan = true;  // of its ReLU
+  bool in_place = true;   // what it adds may lie where the result goes
+  bool in_order = true;   // of its sums; otherwise it cannot be built for a deterministic graph
+  std::string name = "";  // loops0, loops1, ... when it has none
 };
 
 // What the stand-in offers for every graph from now on; no plans means that it does not know the graph.
 struct StandIn {
   std::vector<StandInPlan> plans{StandInPlan{}};
-  std::vector<StandInPlan> fused_plans{StandInPlan{}};  // for graphs with a bias
+  std::vector<StandInPlan> fused_plans{StandInPlan{}};   // for graphs with a bias
+  std::vector<StandInPlan> adding_plans{StandInPlan{}};  // for graphs that accumulate
+  std::string library = "loops 1";
 };
 void set_stand_in(const StandIn& stand_in);
 

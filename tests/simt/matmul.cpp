@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <deque>
 #include <mutex>
+#include <utility>
 
 #include "cuda/context.h"
 #include "cuda/dispatch.h"
@@ -29,6 +31,8 @@ std::atomic<const Refusal::Of*> refused{nullptr};
 
 std::mutex products_mutex;
 std::deque<MatmulProblem> products;
+std::vector<int64_t> runs;
+StandInProducts offered;
 
 void require(bool holds, const MatmulProblem& problem, const char* rule) {
   if (!holds) throw BackendError(fmt::format("cublasLtMatmul: {} ({})", rule, problem.str()));
@@ -91,7 +95,7 @@ bool has_bit(const uint8_t* bits, int64_t i) { return (bits[i / 8] >> i % 8 & 1)
 double gelu(double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }
 
 template <class T>
-void compute(const MatmulProblem& p, const MatmulPointers& to) {
+void compute(const MatmulProblem& p, const MatmulPointers& to, bool keeps_nan) {
   const int64_t m = p.d.rows, n = p.d.columns, k = p.depth();
   const auto a_row = p.transpose_a ? p.a.leading : 1, a_column = p.transpose_a ? 1 : p.a.leading;
   const auto b_row = p.transpose_b ? p.b.leading : 1, b_column = p.transpose_b ? 1 : p.b.leading;
@@ -130,6 +134,7 @@ void compute(const MatmulProblem& p, const MatmulPointers& to) {
           row_sums[static_cast<size_t>(i)] += sum = has_bit(bits, bit) ? sum : 0;
         if (aux != nullptr) aux[i + j * p.aux_leading] = rounded(sum);
         if (has_activation(p.epilogue)) sum = aux != nullptr ? gelu(sum) : sum < 0 ? 0 : sum;
+        if (has_activation(p.epilogue) && std::isnan(sum) && !keeps_nan) sum = 0;
         d[i + j * p.d.leading] = rounded(sum);
       }
     }
@@ -138,32 +143,62 @@ void compute(const MatmulProblem& p, const MatmulPointers& to) {
   }
 }
 
-class PlainPlan : public cuda::MatmulPlan {
- public:
-  explicit PlainPlan(const MatmulProblem& problem) : problem_(problem) {}
+// Whether the pointers are there and aligned as the problem says, or better.
+bool fits(const MatmulProblem& problem, const MatmulPointers& pointers) {
+  MatmulProblem actual = problem;
+  actual.align_as(pointers);
+  const auto &is = actual.alignments, &said = problem.alignments;
+  const std::pair<int, int> all[] = {{is.a, said.a}, {is.b, said.b},       {is.c, said.c},
+                                     {is.d, said.d}, {is.bias, said.bias}, {is.aux, said.aux}};
+  return std::all_of(std::begin(all), std::end(all),
+                     [](const auto& one) { return (one.first == 0) == (one.second == 0) && one.first >= one.second; });
+}
 
-  void run(cuda::Context& context, const MatmulPointers& pointers) const override {
-    MatmulProblem actual = problem_;
-    actual.align_as(pointers);
-    require(actual == problem_, problem_, "the pointers must be aligned as those of the plan");
-    {
-      const std::lock_guard lock(products_mutex);
-      products.push_back(problem_);
-      if (products.size() > 256) products.pop_front();
-    }
-    perform(context.stream(), "product", bytes_of(pointers), [problem = problem_, pointers] {
-      cuda::visit_floating(problem.type, [&]<class T>(T) { compute<T>(problem, pointers); });
+class PlainPlans final : public cuda::MatmulPlans {
+ public:
+  PlainPlans(const MatmulProblem& problem, int64_t most) : problem_(problem), offered_(offered) {
+    if (is_refused(problem)) offered_.plans.clear();
+    if (std::ssize(offered_.plans) > most) offered_.plans.resize(static_cast<size_t>(most));
+  }
+  int64_t count() const override { return std::ssize(offered_.plans); }
+  std::string name(int64_t plan) const override {
+    return this->plan(plan).name.empty() ? fmt::format("product{}", plan) : this->plan(plan).name;
+  }
+  bool to_be_tried() const override { return offered_.to_be_tried; }
+
+  void run(int64_t plan, cuda::Context& context, const MatmulPointers& pointers) const override {
+    require(fits(problem_, pointers), problem_, "the pointers must be aligned as those of the plan");
+    note(plan);
+    perform(context.stream(), "product", bytes_of(pointers), [problem = problem_, pointers, keeps_nan = this->plan(plan).keeps_nan] {
+      cuda::visit_floating(problem.type, [&]<class T>(T) { compute<T>(problem, pointers, keeps_nan); });
     });
+  }
+  double time(int64_t plan, cuda::Context&, const MatmulPointers&, cuda::TrialClock&) const override {
+    note(plan);
+    return this->plan(plan).milliseconds;
   }
 
  private:
+  const StandInProduct& plan(int64_t i) const { return offered_.plans.at(static_cast<size_t>(i)); }
+  void note(int64_t plan) const {
+    const std::lock_guard lock(products_mutex);
+    runs.push_back(plan);
+    if (!this->plan(plan).runs) throw BackendError(name(plan) + " fails when it runs");
+    products.push_back(problem_);
+    if (products.size() > 256) products.pop_front();
+  }
+
   const MatmulProblem problem_;
+  StandInProducts offered_;
 };
 
 }  // namespace
 
 Refusal::Refusal(Of what) : what_(what) { refused = &what_; }
 Refusal::~Refusal() { refused = nullptr; }
+
+void set_products(const StandInProducts& products) { offered = products; }
+std::vector<int64_t> take_product_runs() { return std::exchange(runs, {}); }
 
 std::vector<MatmulProblem> take_products() {
   const std::lock_guard lock(products_mutex);
@@ -176,10 +211,11 @@ std::vector<MatmulProblem> take_products() {
 
 namespace dnn::cuda {
 
-std::shared_ptr<const MatmulPlan> make_matmul_plan(Device, const MatmulProblem& problem) {
+std::unique_ptr<MatmulPlans> matmul_plans(Device, const MatmulProblem& problem, int64_t most) {
   simt::check(problem);
-  if (simt::is_refused(problem)) return nullptr;
-  return std::make_shared<simt::PlainPlan>(problem);
+  return std::make_unique<simt::PlainPlans>(problem, most);
 }
+
+std::string matmul_library() { return "loops for products 1"; }
 
 }  // namespace dnn::cuda

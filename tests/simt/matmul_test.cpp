@@ -9,7 +9,7 @@
 
 #include "cuda/context.h"
 #include "cuda/kernels.h"
-#include "cuda/matmul_plan.h"
+#include "cuda/matmul_choice.h"
 #include "cuda/matmul_problem.h"
 #include "cuda/plan_cache.h"
 #include "dnn/ops/activation.h"

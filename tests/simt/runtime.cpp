@@ -43,6 +43,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   const Machine& machine = state().machine;
   switch (attribute) {
     case cudaDevAttrMultiProcessorCount: return *value = machine.multiprocessors, cudaSuccess;
+    case cudaDevAttrL2CacheSize: return *value = 1 << 12, cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor: return *value = machine.major, cudaSuccess;
     case cudaDevAttrComputeCapabilityMinor: return *value = machine.minor, cudaSuccess;
   }

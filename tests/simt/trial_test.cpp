@@ -9,6 +9,7 @@
 #include "core/storage.h"
 #include "dnn/ops/factory.h"
 #include "tests/harness/errors.h"
+#include "tests/simt/simt.h"
 
 namespace dnn::simt::test {
 
@@ -36,6 +37,27 @@ TEST(Trial, OperandsAreRandomAndDiffer) {
   cuda::Context::of(0).to_host(second, operands.add(2), sizeof second);
   EXPECT_NE(first[0], first[1]);
   EXPECT_NE(first[0], second[0]);
+}
+
+TEST(Trial, TheClockFloodsTheCacheBeforeEachOfFiveRuns) {
+  cuda::Context& context = cuda::Context::of(0);
+  const int64_t waits = context.counters().waits;
+  cuda::TrialClock clock(context);
+  EXPECT_EQ(context.counters().waits, waits + 1);
+  const Tensor x = full({4}, 1, {.device = Device::cuda()}), y = full({4}, 2, {.device = Device::cuda()});
+  synchronize(Device::cuda());
+  start_trace();
+  const double time = clock.time([&] { context.copy(detail::raw(x), detail::raw(y), 16); });
+  EXPECT_THAT(take_trace(), ::testing::ElementsAre("copy", "fill", "copy", "fill", "copy", "fill", "copy", "fill",
+                                                   "copy", "fill", "copy"));
+  EXPECT_GE(time, 0);
+  EXPECT_LT(time, 1e3);
+  EXPECT_EQ(x.to_vector<float>(), std::vector<float>(4, 2));
+}
+
+TEST(Trial, WhatItHoldsForNamesLibraryGpuAndVersions) {
+  EXPECT_EQ(cuda::trial_origin("cudnn 9.19.0", cuda::Context::of(0), Device::cuda()),
+            "cudnn 9.19.0, Emulated GPU, compute capability 9.0, 2 multiprocessors, driver 13000, runtime 13000");
 }
 
 TEST(Trial, TheNumberOfPlansMayBeSet) {
