@@ -14,6 +14,7 @@
 #include "cuda/check.h"
 #include "cuda/device.h"
 #include "cuda/graph.h"
+#include "cuda/packed_filters.h"
 #include "dnn/error.h"
 #include "dnn/tensor.h"
 
@@ -293,6 +294,7 @@ std::unique_ptr<Recording> Context::end_recording(cudaGraph_t& graph, cudaError_
     step.reset(recording_.exchange(nullptr));
   }
   recorded_.notify_all();
+  if (step) forget_packed_filters(step->number());
   return step;
 }
 

@@ -2,11 +2,13 @@
 //
 // cuDNN works in channels_last, but for float64 (conv_graph.cpp). The images between convolutions are channels_last
 // themselves, so the conversions are those of the first layer's input and of weights and their gradients, which
-// parameters keep plain (and which for 1x1 and depthwise filters is the same order).
+// parameters keep plain (and which for 1x1 and depthwise filters is the same order). Weights are converted once for
+// each of their versions (packed_filters.h).
 //
 // A bias, and with 16-bit types what is added and the ReLU, are fused into the convolution where cuDNN has a plan for
 // that; elsewhere an own kernel applies them in one pass. For float32 that pass moves no more bytes than a fused
-// addition with its own activation would, and infinity stays infinity in it.
+// addition with its own activation would, and infinity stays infinity in it. A gradient of an input that is added to
+// another one, as behind a residual block, is added in the convolution as well where cuDNN has a plan for that.
 #include "core/kernels/conv.h"
 
 #include "core/functors.h"
@@ -15,6 +17,7 @@
 #include "core/node.h"
 #include "cuda/conv_choice.h"
 #include "cuda/kernels.h"
+#include "cuda/packed_filters.h"
 #include "dnn/precision.h"
 
 namespace dnn::cuda {
@@ -28,6 +31,10 @@ namespace {
 Tensor arranged(const Tensor& t, Layout layout) {
   if (!t.defined() || same_order(detail::layout_of(t), layout, t.shape())) return t;
   return detail::in_layout(t, layout);
+}
+
+Tensor arranged_filter(const Tensor& weight, Layout layout) {
+  return same_order(detail::layout_of(weight), layout, weight.shape()) ? weight : packed_filter(weight, layout);
 }
 
 // Where cuDNN writes a result, and how that gets to the tensor.
@@ -48,9 +55,10 @@ class Result {
   void finish() const {
     if (ordered_ && !accumulate_) return;
     const Device device = out_.device();
-    if (accumulate_) {
-      const Tensor result = detail::in_layout(target_, detail::layout_of(out_));
-      kernel::binary_forward<functor::Add>[device](functor::Add{}, out_, result, out_);
+    if (accumulate_ && ordered_) {
+      kernel::binary_forward<functor::Add>[device](functor::Add{}, out_, target_, out_);
+    } else if (accumulate_) {
+      relayout_add(target_, out_);
     } else {
       kernel::relayout[device](detail::raw(target_), detail::layout_of(target_), detail::raw(out_),
                                detail::layout_of(out_), out_.shape(), static_cast<int64_t>(size_of(out_.dtype())));
@@ -65,7 +73,7 @@ class Result {
 };
 
 ConvGraph graph_of(ConvPass pass, const ConvProblem& problem, Layout layout) {
-  return conv_graph(pass, problem, layout, tf32_allowed().convolution);
+  return conv_graph(pass, problem, layout, tf32_allowed().convolution, !nondeterminism_allowed());
 }
 
 void* data_of(const Tensor& t) { return t.defined() ? detail::raw(t) : nullptr; }
@@ -96,7 +104,7 @@ void conv2d_fused(const ConvProblem& problem, const Tensor& x, const Tensor& wei
                   const Tensor& add, Activation activation, const Tensor& out) {
   if (out.numel() == 0) return;
   const Layout layout = conv_layout(problem.dtype);
-  const Tensor xs = arranged(x, layout), weights = arranged(weight, layout);
+  const Tensor xs = arranged(x, layout), weights = arranged_filter(weight, layout);
   const Result y(out, layout, false);
   const Tensor addend = add.defined() ? detail::in_layout(add, detail::layout_of(y.target())) : add;
   const ConvGraph plain = graph_of(ConvPass::forward, problem, layout);
@@ -127,10 +135,19 @@ void conv2d_backward_data(const ConvProblem& problem, const Tensor& grad_output,
   if (grad_input.numel() == 0) return;
   if (grad_output.numel() == 0) return clear(grad_input, accumulate);
   const Layout layout = conv_layout(problem.dtype);
-  const Tensor gradient = arranged(grad_output, layout), weights = arranged(weight, layout);
+  const Tensor gradient = arranged(grad_output, layout), weights = arranged_filter(weight, layout);
+  const ConvGraph graph = graph_of(ConvPass::backward_data, problem, layout);
+  const bool ordered = same_order(detail::layout_of(grad_input), layout, grad_input.shape());
+  if (accumulate && ordered && problem.dtype != DType::float64) {
+    ConvGraph adding = graph;
+    adding.add = graph.x;
+    void* const sum = detail::raw(grad_input);
+    if (try_conv(grad_input.device(), adding,
+                 {.x = sum, .weight = data_of(weights), .y = data_of(gradient), .add = sum}))
+      return;
+  }
   const Result result(grad_input, layout, accumulate);
-  run_conv(grad_input.device(), graph_of(ConvPass::backward_data, problem, layout),
-           {.x = result.data(), .weight = data_of(weights), .y = data_of(gradient)});
+  run_conv(grad_input.device(), graph, {.x = result.data(), .weight = data_of(weights), .y = data_of(gradient)});
   result.finish();
 }
 

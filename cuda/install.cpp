@@ -8,6 +8,7 @@
 #include "cuda/library.h"
 #include "cuda/mark.h"
 #include "cuda/nvtx.h"
+#include "cuda/packed_filters.h"
 #include "cuda/rnn.h"
 
 namespace dnn::cuda {
@@ -39,7 +40,10 @@ void install_runtime() {
   table.host_waits = [](int index) { return Context::of(index).counters().waits; };
   table.memory_stats = [](int index) { return Context::of(index).memory().stats(); };
   table.reset_peak = [](int index) { Context::of(index).memory().reset_peak(); };
-  table.release_cached = [](int index) { Context::of(index).release_cached(); };
+  table.release_cached = [](int index) {
+    forget_packed_filters();
+    Context::of(index).release_cached();
+  };
   table.mark = make_mark;
   table.seconds_between = seconds_between;
   table.release_mark = release_mark;

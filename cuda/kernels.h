@@ -25,6 +25,8 @@ void fill(const Tensor& out, Scalar value);
 void copy(const Tensor& in, const Tensor& out);
 void relayout(const void* from, detail::Layout from_layout, void* to, detail::Layout to_layout, const Shape& nchw,
               int64_t element_bytes);
+// to += from, images [n, c, h, w] that lie in different layouts.
+void relayout_add(const Tensor& from, const Tensor& to);
 // Whether the memory holds the same bytes, an even number of them. Waits.
 bool same_bytes(Context& context, const void* a, const void* b, int64_t bytes);
 void random_uniform(const Tensor& out, const detail::Draw& draw);

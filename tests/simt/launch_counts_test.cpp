@@ -117,13 +117,13 @@ TEST_F(LaunchCounts, LeNet5In16Bits) {
 TEST_F(LaunchCounts, ResNet20) {
   ResNetCifar net = resnet_cifar(20, {.width = 4});
   const StepCount step = step_of(net, {4, 3, 32, 32});
-  EXPECT_EQ(step.launches(), 222) << step.table();
+  EXPECT_EQ(step.launches(), 195) << step.table();
 }
 
 TEST_F(LaunchCounts, ResNet50) {
   ResNet net = resnet50({.classes = 10, .width = 8});
   const StepCount step = step_of(net, {2, 3, 64, 64});
-  EXPECT_EQ(step.launches(), 447) << step.table();
+  EXPECT_EQ(step.launches(), 415) << step.table();
 }
 
 // What the Trainer adds to a step: sums of losses and the accuracy.

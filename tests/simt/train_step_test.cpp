@@ -117,10 +117,12 @@ class TrainStep : public ::testing::Test {
     Context::of(0).memory().set_caching(false);
     set_order(Order::every);
   }
-  // The first two steps make states, tables and blocks; from the third on a step must be like the one before.
+  // The first step chooses plans, for which the host may wait. The first two make states, tables and blocks; from the
+  // third on a step must be like the one before.
   static void expect_no_waits(const Notes& notes, int64_t kept_per_step = 0) {
     ASSERT_GE(notes.steps.size(), 5u);
     for (size_t i = 0; i < notes.steps.size(); ++i) {
+      if (i < 1) continue;
       EXPECT_EQ(notes.steps[i].host_waits, 0) << "step " << i;
       EXPECT_EQ(notes.steps[i].machine_waits, 0) << "step " << i;
       if (i < 3) continue;
