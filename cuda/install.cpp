@@ -94,6 +94,7 @@ void install() {
   fill_slot(kernel::reduce_extremum_backward, reduce_extremum_backward);
   fill_slot(kernel::reduce_fold, reduce_fold);
   fill_slot(kernel::reduce_fold_backward, reduce_fold_backward);
+  fill_slot(kernel::augment, augment);
   fill_slot(kernel::gather, gather);
   fill_slot(kernel::scatter, scatter);
   fill_slot(kernel::nonzero, nonzero);

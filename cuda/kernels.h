@@ -44,6 +44,8 @@ void reduce_extremum_backward(const Tensor& grad, const Tensor& indices, const k
 void reduce_fold(const Tensor& x, const kernel::ReduceShape& shape, const kernel::FoldRule& rule, const Tensor& out);
 void reduce_fold_backward(const kernel::FoldRule& rule, const Tensor& grad, const Tensor& x, const Tensor& result,
                           const Tensor& count, const kernel::ReduceShape& shape, const Tensor& out);
+void augment(const kernel::AugmentProblem& problem, const Tensor& images, const Tensor& indices,
+             const detail::Draw& draw, const Tensor& out);
 void gather(const Tensor& x, const Tensor& index, const kernel::IndexShape& shape, const Tensor& out);
 void scatter(const Tensor& source, const Tensor& index, const kernel::IndexShape& shape, kernel::Scatter how,
              const Tensor& out);

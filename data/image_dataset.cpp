@@ -56,6 +56,7 @@ void ImageDataset::normalize(const Normalization& normalization) {
     }
   }
   table_ = std::move(table);
+  normalization_ = normalization;
 }
 
 void ImageDataset::convert(int64_t index, float* pixels) const {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/resident.h"
 #include "dnn/autograd.h"
 #include "dnn/error.h"
 
@@ -20,10 +21,11 @@ namespace dnn {
 
 // One epoch: a ring of slots through which batches pass in order. A slot is allocated by the consumer, filled by a
 // worker, and taken by the consumer, which then allocates the slot anew for a later batch. Without workers the consumer
-// fills the slot itself when it takes it.
+// fills the slot itself when it takes it. A resident data set needs none of that.
 class DataLoader::Iterator::Epoch {
  public:
-  Epoch(SharedDataset dataset, const LoaderOptions& options, int64_t epoch, int64_t first_batch, int64_t end_batch);
+  Epoch(SharedDataset dataset, std::shared_ptr<const detail::ResidentData> resident, const LoaderOptions& options,
+        int64_t epoch, int64_t first_batch, int64_t end_batch);
   ~Epoch() { stop_workers(); }
   Epoch(const Epoch&) = delete;
   Epoch& operator=(const Epoch&) = delete;
@@ -42,6 +44,7 @@ class DataLoader::Iterator::Epoch {
   Slot& slot(int64_t batch) { return slots_[static_cast<size_t>(batch) % slots_.size()]; }
   std::span<const int64_t> indices(int64_t batch) const;
   Batch take();
+  Batch take_resident();
   void load();
   void schedule();
   void fill(int64_t batch);
@@ -49,9 +52,11 @@ class DataLoader::Iterator::Epoch {
   void stop_workers();
 
   const SharedDataset dataset_;
+  const std::shared_ptr<const detail::ResidentData> resident_;
   const LoaderOptions options_;
   const Pass pass_;
   const std::vector<int64_t> order_;
+  Tensor resident_order_;  // on the device
   const int64_t end_;
   int64_t position_;  // of the consumer
   Batch current_;
@@ -80,9 +85,10 @@ size_t slot_count(const LoaderOptions& options, int64_t batches) {
 
 }  // namespace
 
-DataLoader::Iterator::Epoch::Epoch(SharedDataset dataset, const LoaderOptions& options, int64_t epoch,
-                                   int64_t first_batch, int64_t end_batch)
+DataLoader::Iterator::Epoch::Epoch(SharedDataset dataset, std::shared_ptr<const detail::ResidentData> resident,
+                                   const LoaderOptions& options, int64_t epoch, int64_t first_batch, int64_t end_batch)
     : dataset_(std::move(dataset)),
+      resident_(std::move(resident)),
       options_(options),
       pass_{options.seed, epoch},
       order_(make_order(pass_, dataset_->size(), options.shuffle)),
@@ -91,6 +97,11 @@ DataLoader::Iterator::Epoch::Epoch(SharedDataset dataset, const LoaderOptions& o
       slots_(slot_count(options, end_batch - first_batch)),
       scheduled_(first_batch),
       taken_(first_batch) {
+  if (resident_) {
+    resident_order_ = resident_->order(order_);
+    load();
+    return;
+  }
   const int64_t ahead = std::min(std::ssize(slots_), end_ - position_);
   for (int64_t i = 0; i < ahead; ++i) schedule();
   for (int64_t i = 0; i < std::min<int64_t>(options_.threads, ahead); ++i) {
@@ -163,10 +174,25 @@ Batch DataLoader::Iterator::Epoch::take() {
   return std::move(taken.batch);
 }
 
+// The batch at the consumer's position, made on the device.
+Batch DataLoader::Iterator::Epoch::take_resident() {
+  const NoGrad no_grad;
+  const int64_t begin = position_ * options_.batch_size;
+  const int64_t end = std::min(begin + options_.batch_size, std::ssize(order_));
+  Batch batch = resident_->batch(resident_order_.slice(0, begin, end), pass_);
+  Generator generator = pass_.batch_generator(position_);
+  for (const BatchTransform& transform : options_.batch_transforms) transform(batch, generator);
+  return batch;
+}
+
 // Makes the batch at the consumer's position the current one and lets the workers go on with a later one.
 void DataLoader::Iterator::Epoch::load() {
   if (at_end()) return;
   try {
+    if (resident_) {
+      current_ = take_resident();
+      return;
+    }
     current_ = take();
     if (!options_.device.is_cpu()) {
       current_ = {current_.input.to(options_.device), current_.target.to(options_.device)};
@@ -217,6 +243,12 @@ DataLoader::DataLoader(SharedDataset dataset, const LoaderOptions& options)
     throw ArgumentError(
         fmt::format("DataLoader: drop_last leaves no batch ({} samples, batch_size {})", samples, options.batch_size));
   }
+  if (options.resident) {
+    resident_ = std::make_shared<const detail::ResidentData>(dataset_, options.device, options.augment);
+  } else if (options.augment != AugmentOptions{}) {
+    throw ArgumentError(fmt::format("DataLoader: augment is done where a data set is resident, expected resident ({})",
+                                    dataset_->name()));
+  }
 }
 
 int64_t DataLoader::size() const {
@@ -235,7 +267,7 @@ void DataLoader::set_epoch(int64_t epoch, int64_t first_batch) {
 }
 
 DataLoader::Iterator DataLoader::begin() {
-  Iterator iterator(std::make_unique<Iterator::Epoch>(dataset_, options_, epoch_, first_batch_, size()));
+  Iterator iterator(std::make_unique<Iterator::Epoch>(dataset_, resident_, options_, epoch_, first_batch_, size()));
   ++epoch_;
   first_batch_ = 0;
   return iterator;

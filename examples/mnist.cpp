@@ -27,8 +27,11 @@ int main(int argc, char** argv) try {
   const Device device(where);
   const Digits data = digits();
   if (!data.why_synthetic.empty()) std::cout << data.why_synthetic << "\nDrawing digits instead.\n";
-  DataLoader train(data.train, {.batch_size = batch, .shuffle = true, .seed = seed, .threads = threads});
-  DataLoader test(data.test, {.batch_size = 500, .threads = threads});
+  const bool resident = !device.is_cpu();  // the digits fit into any GPU
+  DataLoader train(
+      data.train,
+      {.batch_size = batch, .shuffle = true, .seed = seed, .threads = threads, .device = device, .resident = resident});
+  DataLoader test(data.test, {.batch_size = 500, .threads = threads, .device = device, .resident = resident});
   std::cout << "device: " << device.str() << "\ndata: " << data.train.name() << ", " << data.train.size()
             << " images to learn from, " << data.test.size() << " to test with\n";
 

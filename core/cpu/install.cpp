@@ -76,6 +76,7 @@ void install() {
   fill(kernel::gemm_batched, gemm_batched);
   fill(kernel::linear_fused, linear_fused);
   fill(kernel::relayout, relayout);
+  fill(kernel::augment, augment);
   fill(kernel::gather, gather);
   fill(kernel::scatter, scatter);
   fill(kernel::nonzero, nonzero);

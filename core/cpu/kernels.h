@@ -1,6 +1,7 @@
 // The CPU kernels that fill the slots, except those of core/cpu/simd; what each computes stands at its slot.
 #pragma once
 
+#include "core/kernels/augment.h"
 #include "core/kernels/conv.h"
 #include "core/kernels/index.h"
 #include "core/kernels/linear.h"
@@ -26,6 +27,8 @@ void gemm_batched(const kernel::BatchedGemm& problem, const Tensor& a, const Ten
 void linear_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add, Activation activation,
                   const Tensor& out, const Tensor& before);
 
+void augment(const kernel::AugmentProblem& problem, const Tensor& images, const Tensor& indices,
+             const detail::Draw& draw, const Tensor& out);
 void gather(const Tensor& x, const Tensor& index, const kernel::IndexShape& shape, const Tensor& out);
 void scatter(const Tensor& source, const Tensor& index, const kernel::IndexShape& shape, kernel::Scatter how,
              const Tensor& out);

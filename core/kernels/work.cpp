@@ -13,6 +13,7 @@ void install_work() {
   conv2d_pool_backward_weight.set_work(ConvPoolWork{});
   recurrent_forward.set_work(RecurrentWork{});
   recurrent_backward.set_work(RecurrentWork{});
+  augment.set_work(AugmentWork{});
   relayout.set_work(RelayoutWork{});
   gather.set_work(PickWork{});
   scatter.set_work(PlaceWork{});

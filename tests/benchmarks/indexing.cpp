@@ -28,6 +28,11 @@ Operation scattered(const Place& p) {
   return {{x, p.rows(1024)}, [index](T t) { return scatter_add(t[0], 1, index, t[1]); }};
 }
 
+Operation augmented(const Place& p) {
+  const Tensor images = p.integers({std::max<int64_t>(1, p.n / (3 * 32 * 32)), 3, 32, 32}, 256).to(DType::uint8);
+  return {{images}, [](T t) { return augment_images(t[0], {.padding = 4, .flip = 0.5}); }};
+}
+
 Operation masked(const Place& p) {
   const Tensor mask = lt(p.random({p.n}), 0.5);
   return {{p.random({p.n})}, [mask](T t) { return masked_select(t[0], mask); }};
@@ -45,6 +50,7 @@ Family indexing() {
           {"index_select_rows", chosen_rows},
           {"gather", gathered},
           {"scatter_add", scattered},
+          {"augment_images_32", augmented, forward},
           {"masked_select", masked, forward},
           {"sort_rows", of(matrices(1024), [](T t) { return sort(t[0]).values; }), forward},
           {"topk_5_of_rows", of(matrices(1000), [](T t) { return topk(t[0], 5).values; }), forward},

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "core/kernels/all.h"
+#include "cuda/context.h"
+#include "cuda/kernels.h"
 #include "tests/simt/kernel_check.h"
 
 namespace dnn::simt::test {
@@ -27,6 +29,61 @@ TEST(RelayoutKernels, EveryPairOfLayouts) {
   kernel::relayout[cuda](detail::raw(gpu(odd)), Layout::plain, detail::raw(actual), Layout::channels_last, odd.shape(),
                          4);
   expect_same(actual, expected);
+}
+
+TEST(RelayoutKernels, AddEveryPairOfLayouts) {
+  for (const Shape& shape : {Shape{2, 16, 5, 7}, Shape{70, 16, 5, 7}, Shape{1, 48, 9, 8}}) {
+    for (const DType type : floating_types) {
+      for (const Layout from : all_layouts) {
+        for (const Layout to : all_layouts) {
+          const Tensor source = uniform(shape, type), before = uniform(shape, type);
+          if (type == DType::float64 && (from != Layout::plain || to != Layout::plain)) continue;
+          const Tensor actual = laid_out(gpu(before), to);
+          cuda::relayout_add(laid_out(gpu(source), from), actual);
+          detail::make_plain(actual);
+          expect_near(actual, source + before, unit(type));
+        }
+      }
+    }
+  }
+}
+
+TEST(SameBytesKernel, FindsTheOneThatDiffers) {
+  cuda::Context& context = cuda::Context::of(0);
+  const Tensor a = uniform({1001}, DType::float16);
+  for (const int64_t at : {0, 500, 1000}) {
+    const Tensor b = a.clone();
+    const Tensor same = gpu(b);
+    EXPECT_TRUE(cuda::same_bytes(context, detail::raw(gpu(a)), detail::raw(same), 2002));
+    reinterpret_cast<uint8_t*>(b.data<float16>())[2 * at + 1] ^= 1;
+    EXPECT_FALSE(cuda::same_bytes(context, detail::raw(gpu(a)), detail::raw(gpu(b)), 2002));
+  }
+}
+
+TEST(AugmentKernels, TheBitsOfTheCpuInEveryLayoutAndType) {
+  const Tensor images = randint(0, 256, {6, 3, 7, 6}, {.dtype = DType::uint8});
+  const Tensor some = tensor({5, 0, 3, 3}, {4}, {.dtype = DType::int64});
+  const detail::Draw draw{.seed = 7, .stream = 2};
+  kernel::AugmentProblem p{.images = 6, .channels = 3, .height = 7, .width = 6, .rows = 5, .columns = 8};
+  p.pad_height = 2, p.pad_width = 3, p.flip_below = uint32_t{1} << 31;
+  p.mean.fill(0.4f), p.deviation.fill(0.3f);
+  for (const DType type : floating_types) {
+    for (const Layout layout : {Layout::plain, Layout::channels_last}) {
+      if (type == DType::float64 && layout != Layout::plain) continue;
+      for (const Tensor& indices : {Tensor(), some}) {
+        for (const bool reflect : {false, true}) {
+          p.reflect = reflect;
+          const Tensor expected = detail::allocate({indices.defined() ? 4 : 6, 3, 5, 8}, type, cpu);
+          kernel::augment[cpu](p, images, indices, draw, expected);
+          const Tensor actual = gpu_like(expected);
+          detail::set_layout(actual, layout);
+          kernel::augment[cuda](p, gpu(images), gpu(indices), draw, actual);
+          detail::make_plain(actual);
+          expect_same(actual, expected);
+        }
+      }
+    }
+  }
 }
 
 TEST(ChannelSumKernels, EveryLayoutAndType) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dnn/ops/activation.h"
+#include "dnn/ops/augment.h"
 #include "dnn/ops/binary.h"
 #include "dnn/ops/compare.h"
 #include "dnn/ops/conv.h"

@@ -114,6 +114,11 @@ class TensorDataset : public Dataset {
   Batch allocate(int64_t count) const override;
   void gather(std::span<const int64_t> indices, const Pass& pass, Batch& batch) const override;
 
+  /// All inputs [n, ...].
+  const Tensor& inputs() const { return inputs_; }
+  /// All targets [n, ...].
+  const Tensor& targets() const { return targets_; }
+
  private:
   Tensor inputs_, targets_;
   std::string name_;

@@ -40,6 +40,8 @@ class ImageDataset : public Dataset {
   /// Makes samples and batches come normalised. Throws ArgumentError unless there is one mean and one positive
   /// deviation for each channel.
   void normalize(const Normalization& normalization);
+  /// How samples are normalised; means of 0 and deviations of 1 when they are not.
+  const Normalization& normalization() const { return normalization_; }
 
  private:
   using Table = std::vector<std::array<float, 256>>;  // for each channel the float of each byte
@@ -48,6 +50,7 @@ class ImageDataset : public Dataset {
   std::string name_;
   Tensor images_, labels_;
   std::vector<std::string> class_names_;
+  Normalization normalization_;
   std::shared_ptr<const Table> table_;
 };
 

@@ -5,6 +5,14 @@
 //
 // Batches come in order whatever the number of threads, and are the same with any. The consumer allocates the batches
 // and hands them to the workers to be filled, so memory is asked for at the same points of the program in every run.
+//
+// A data set that fits into the memory of a GPU can stay there, where small nets would otherwise wait for the host:
+//
+//   DataLoader loader(Cifar10(Split::train), {.batch_size = 128, .shuffle = true, .device = Device::cuda(),
+//                                             .resident = true, .augment = {.padding = 4, .flip = 0.5}});
+//
+// A batch is then one kernel, which gathers the images, shifts and mirrors them at random and normalises them, and one
+// more for the targets; the host sends the order of the samples once an epoch.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +23,13 @@
 
 #include "dnn/data/dataset.h"
 #include "dnn/data/transform.h"
+#include "dnn/ops/augment.h"
 
 namespace dnn {
+
+namespace detail {
+class ResidentData;
+}
 
 /// Options of `DataLoader`.
 struct LoaderOptions {
@@ -28,6 +41,12 @@ struct LoaderOptions {
   bool drop_last = false;                             ///< Leave out the last batch if it is not full.
   Device device = Device::cpu();                      ///< Where batches are handed out.
   std::vector<BatchTransform> batch_transforms = {};  ///< Change each batch, one after the other.
+  /// Keep the whole data set on the device and make batches there, without threads: a TensorDataset, an ImageDataset
+  /// (its bytes), or a Subset of one.
+  bool resident = false;
+  /// What happens to the images of a resident ImageDataset, by the seed, the epoch and the image's index alone; `mean`
+  /// and `deviation` are the data set's where they are empty.
+  AugmentOptions augment = {};
 };
 
 /// Makes batches of a data set. Each `begin`, that is each range-for, is one epoch, and the next one gets the next
@@ -37,7 +56,8 @@ class DataLoader {
   class Iterator;
 
   /// Throws ArgumentError for an empty data set, a batch size below 1, a negative number of threads, a prefetch below 1
-  /// with threads, an empty function as a transform, or when drop_last leaves no batch.
+  /// with threads, an empty function as a transform, when drop_last leaves no batch, for a data set that cannot be
+  /// resident, or one without images to augment; what `augment_images` throws for its options; OutOfMemory.
   DataLoader(SharedDataset dataset, const LoaderOptions& options = {});
 
   /// Number of batches of an epoch.
@@ -60,6 +80,7 @@ class DataLoader {
  private:
   SharedDataset dataset_;
   LoaderOptions options_;
+  std::shared_ptr<const detail::ResidentData> resident_;  // null when it is not
   int64_t epoch_ = 0;
   int64_t first_batch_ = 0;
 };

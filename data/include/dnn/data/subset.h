@@ -23,6 +23,8 @@ class Subset : public Dataset {
   Batch allocate(int64_t count) const override { return dataset_->allocate(count); }
   void gather(std::span<const int64_t> indices, const Pass& pass, Batch& batch) const override;
 
+  /// The whole data set.
+  const Dataset& whole() const { return *dataset_; }
   /// The indices in the whole data set.
   const std::vector<int64_t>& indices() const { return indices_; }
 
