@@ -1,5 +1,5 @@
 // Batch normalisation of images in any type and layout; those whose channels lie side by side in whole packs go to
-// norm_packed.cu.
+// norm_packed.cu, or in training to cuDNN where that is faster (norm_choice.h).
 //
 // Forward: one reduction over everything but the channels gives the sums of x and of x^2, in float64, and its last
 // launch turns them into mean and deviation and moves the running statistics; a second pass normalises and applies the
@@ -11,6 +11,7 @@
 #include "cuda/kernels.h"
 #include "cuda/layout.cuh"
 #include "cuda/norm.cuh"
+#include "cuda/norm_choice.h"
 #include "cuda/reduction.cuh"
 #include "cuda/vector.cuh"
 
@@ -154,8 +155,11 @@ void apply(const Tensor& x, const ChannelTransform<Statistic<T>>& transform, con
 void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
                       Activation activation, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
                       const Tensor& inv_std, const Tensor& out) {
-  if (packed::fit(Context::of(out), {x, add, out}))
-    return packed::batch_norm_train(x, weight, bias, add, activation, eps, running, mean, inv_std, out);
+  if (packed::fit(Context::of(out), {x, add, out})) {
+    if (!try_norm_train(x, weight, bias, add, activation, eps, running, mean, inv_std, out))
+      packed::batch_norm_train(x, weight, bias, add, activation, eps, running, mean, inv_std, out);
+    return;
+  }
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
     const Images images = images_of(x);
@@ -215,8 +219,11 @@ __global__ void batch_norm_backward_kernel(Images images, const T* grad, const T
 void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& bias,
                          const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
                          const kernel::BatchNormGradients& out) {
-  if (packed::fit(Context::of(x), {x, grad, y, out.input, out.add}))
-    return packed::batch_norm_backward(grad, x, y, weight, bias, mean, inv_std, activation, training, out);
+  if (packed::fit(Context::of(x), {x, grad, y, out.input, out.add})) {
+    if (!training || !try_norm_backward(grad, x, y, weight, bias, mean, inv_std, activation, out))
+      packed::batch_norm_backward(grad, x, y, weight, bias, mean, inv_std, activation, training, out);
+    return;
+  }
   visit_floating(x.dtype(), [&]<class T>(T) {
     using S = Statistic<T>;
     Context& context = Context::of(x);

@@ -6,6 +6,7 @@
 #include "core/kernels/norm.h"
 #include "core/math.h"
 #include "cuda/channels.cuh"
+#include "cuda/norm_packed.h"
 #include "cuda/vector.cuh"
 
 namespace dnn::cuda {
@@ -71,23 +72,5 @@ struct StoreGradients {
     if (bias != nullptr) bias[c] = static_cast<S>((accumulate_bias ? double{bias[c]} : 0.0) + gradient);
   }
 };
-
-// The slots for images that `fit` (channels.cuh).
-namespace packed {
-
-// Mean and deviation alone, as batch_norm_train has them.
-void batch_statistics(const Tensor& x, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
-                      const Tensor& inv_std);
-void batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                      Activation activation, double eps, const kernel::RunningStatistics& running, const Tensor& mean,
-                      const Tensor& inv_std, const Tensor& out);
-void batch_norm_infer(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& add,
-                      Activation activation, double eps, const Tensor& running_mean, const Tensor& running_var,
-                      const Tensor& out);
-void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& bias,
-                         const Tensor& mean, const Tensor& inv_std, Activation activation, bool training,
-                         const kernel::BatchNormGradients& out);
-
-}  // namespace packed
 
 }  // namespace dnn::cuda

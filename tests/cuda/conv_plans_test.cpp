@@ -282,7 +282,7 @@ TEST_F(ConvPlans, OfNoSuchTypeOrGpuAreErrors) {
     FAIL() << "expected BackendError";
   } catch (const BackendError& error) {
     EXPECT_THAT(error.what(), ::testing::StartsWith("cuda: properties->deserialize("));
-    EXPECT_THAT(error.what(), ::testing::HasSubstr("conv_cudnn.cpp"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("cudnn_graph.h"));
   }
   graph.dtype = DType::int32;
   EXPECT_ERROR(conv_plans(graph, properties_), DTypeError, "conv2d: no kernel for elements of type int32");

@@ -176,15 +176,17 @@ std::string kernel_table(const json& table, const std::string& folder) {
   return text;
 }
 
-// Of each convolution, type and pass: the fastest plan beside the one that cuDNN's heuristics put first.
+// Of each convolution or normalisation, type and pass: the fastest plan beside the first, which is the one that cuDNN's
+// heuristics put first, or our own kernels.
 std::string plan_table(const json& table, const std::string& folder) {
   std::string text =
-      "| convolution | dtype | pass | plans | fastest, microseconds | its name | TFLOP/s | the first, microseconds |\n"
+      "| problem | dtype | pass | plans | fastest, microseconds | its name | TFLOP/s | the first, microseconds |\n"
       "|---|---|---|--:|--:|---|--:|--:|\n";
   std::vector<std::pair<std::string, std::vector<json>>> groups;
   for (const json& plan : json_lines(folder + table.at("ours").get<std::string>())) {
-    const std::string name = fmt::format("| {} | {} | {} |", plan.at("convolution").get<std::string>(),
-                                         plan.at("dtype").get<std::string>(), plan.at("pass").get<std::string>());
+    const std::string name =
+        fmt::format("| {} | {} | {} |", plan.at(plan.contains("norm") ? "norm" : "convolution").get<std::string>(),
+                    plan.at("dtype").get<std::string>(), plan.at("pass").get<std::string>());
     auto group = std::ranges::find_if(groups, [&](const auto& g) { return g.first == name; });
     if (group == groups.end()) group = groups.insert(groups.end(), {name, {}});
     group->second.push_back(plan);
@@ -193,7 +195,8 @@ std::string plan_table(const json& table, const std::string& folder) {
   for (const auto& [name, plans] : groups) {
     const json& best = *std::ranges::min_element(plans, {}, us);
     text += fmt::format("{} {} | {} | `{}` | {} | {} |\n", name, plans.size(), rounded(us(best)),
-                        best.at("plan").get<std::string>(), rounded(best.at("flops").get<double>() / us(best) / 1e6),
+                        best.at("plan").get<std::string>(),
+                        best.contains("flops") ? rounded(best.at("flops").get<double>() / us(best) / 1e6) : "",
                         rounded(us(plans.front())));
   }
   return text;

@@ -1,4 +1,5 @@
-// Every plan of every graph, built, and timed on random data in memory of its own.
+// Every plan of every convolution and the first of every normalisation, built, and timed on random data in memory of
+// its own.
 #include "tests/gpu/plan_times.h"
 
 #include <fmt/format.h>
@@ -10,9 +11,10 @@
 #include "core/kernels/runtime.h"
 #include "cuda/context.h"
 #include "cuda/conv_plan.h"
+#include "cuda/norm_choice.h"
 #include "cuda/trial.h"
 #include "dnn/error.h"
-#include "tests/cuda/resnet50_convs.h"
+#include "tests/cuda/resnet50_norms.h"
 
 namespace dnn::gpu {
 
@@ -47,7 +49,7 @@ double operations(const ResNet50Conv& c, int64_t batch) {
   return 2.0 * static_cast<double>(batch * size * size * c.out * c.in) * static_cast<double>(c.taps * c.taps);
 }
 
-void write_graph(int64_t number, int64_t batch, cuda::Context& context, std::ostream& out) {
+void write_conv(int64_t number, int64_t batch, cuda::Context& context, std::ostream& out) {
   const ResNet50Conv& conv = cuda::test::resnet50_convs.at(static_cast<size_t>(number / graphs_of_a_conv));
   const DType type = types[number % graphs_of_a_conv / 3];
   const auto pass = static_cast<size_t>(number % 3);
@@ -76,12 +78,38 @@ void write_graph(int64_t number, int64_t batch, cuda::Context& context, std::ost
                milliseconds * 1e3, plans->workspace(plan), operations(conv, batch))
         << "\n";
   }
-  out << fmt::format("{{\"done\": {}}}", number) << std::endl;
+}
+
+constexpr int64_t conv_graphs = std::ssize(cuda::test::resnet50_convs) * graphs_of_a_conv;
+
+std::vector<cuda::NormGraph> norms(int64_t batch) {
+  std::vector<cuda::NormGraph> graphs;
+  for (const DType type : types) {
+    const auto more = cuda::test::resnet50_norms(type, batch);
+    graphs.insert(graphs.end(), more.begin(), more.end());
+  }
+  return graphs;
+}
+
+void write_norm(int64_t number, int64_t batch, std::ostream& out) {
+  const cuda::NormGraph graph = norms(batch).at(static_cast<size_t>(number - conv_graphs));
+  const bool forward = graph.pass == cuda::NormPass::forward;
+  const char* const around = graph.add || graph.fork                            ? ", add, relu"
+                             : graph.relu || graph.sign != cuda::NormSign::none ? ", relu"
+                                                                                : "";
+  int64_t rank = 0;
+  for (const cuda::NormTime& time : cuda::norm_times(graph, Device::cuda()))
+    out << fmt::format(
+               "{{\"graph\": {}, \"norm\": \"norm {} @{}{}\", \"dtype\": \"{}\", \"pass\": \"{}\", \"batch\": {}, "
+               "\"plan\": \"{}\", \"rank\": {}, \"us\": {:.2f}, \"workspace\": {}}}",
+               number, graph.channels(), graph.dims[2], around, graph.dtype == DType::bfloat16 ? "bf16" : "fp16",
+               forward ? "forward" : "backward", batch, time.name, rank++, time.milliseconds * 1e3, time.workspace)
+        << "\n";
 }
 
 }  // namespace
 
-int64_t plan_times_graphs() { return std::ssize(cuda::test::resnet50_convs) * graphs_of_a_conv; }
+int64_t plan_times_graphs() { return conv_graphs + std::ssize(norms(1)); }
 
 bool write_plan_times(const PlanTimesOptions& options, std::ostream& out) {
   detail::ensure_installed();
@@ -90,7 +118,11 @@ bool write_plan_times(const PlanTimesOptions& options, std::ostream& out) {
   for (int64_t graph = options.first; graph < plan_times_graphs(); ++graph) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - began;
     if (graph > options.first && spent.count() >= options.seconds) return false;
-    write_graph(graph, options.batch, context, out);
+    if (graph < conv_graphs)
+      write_conv(graph, options.batch, context, out);
+    else
+      write_norm(graph, options.batch, out);
+    out << fmt::format("{{\"done\": {}}}", graph) << std::endl;
   }
   return true;
 }
