@@ -9,6 +9,7 @@
 
 #include "core/capture.h"
 #include "core/kernels/runtime.h"
+#include "core/node.h"
 #include "core/text.h"
 #include "dnn/autograd.h"
 #include "dnn/error.h"
@@ -228,7 +229,8 @@ class StepGraphs {
       if (variant.places.size() <= i) variant.places.push_back(t.defined() ? allocate_like(t) : t);
       if (t.defined()) {
         Storage& to = *Access::impl(variant.places[i]).storage;
-        if (t.numel() > 0) runtime(t.device()).copy(to.data, to.device, raw(t), t.device(), bytes_of(t));
+        const Tensor from = in_layout(t, layout_of(variant.places[i]));  // which the step may have changed
+        if (t.numel() > 0) runtime(t.device()).copy(to.data, to.device, raw(from), t.device(), bytes_of(t));
         ++to.version;
       }
       handles.push_back(t.defined() ? variant.places[i].detach() : t);

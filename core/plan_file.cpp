@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -128,6 +129,12 @@ Entries read_entries(const std::string& path, const std::string& origin) {
   return entries;
 }
 
+// Another process has held the lock of a file for longer than a write takes.
+class LockIsHeld : public IoError {
+ public:
+  using IoError::IoError;
+};
+
 // Holds the lock of a file that several processes write. It lies beside the file, which a write replaces.
 class FileLock {
  public:
@@ -159,7 +166,9 @@ class FileLock {
     return false;
   }
   [[noreturn]] static void fail(const std::string& path, int error) {
-    throw IoError(fmt::format("io: cannot lock {} ({})", path, std::generic_category().message(error)));
+    const std::string text = fmt::format("io: cannot lock {} ({})", path, std::generic_category().message(error));
+    if (error == EWOULDBLOCK) throw LockIsHeld(text);
+    throw IoError(text);
   }
   int file_;
 };
@@ -266,20 +275,30 @@ PlanFile* file_of(PlanFiles& files, const std::string& origin) {
   return found != files.by_path.end() ? &found->second : &files.by_path.try_emplace(path, path, text).first->second;
 }
 
+// Writes all that it can; throws what the first of the others threw.
 void write_all(PlanFiles& files) {
-  files.failed = true;
+  std::exception_ptr failure;
   for (auto& [path, file] : files.by_path) {
-    if (file.unwritten()) file.write();
+    try {
+      if (file.unwritten()) file.write();
+    } catch (...) {
+      if (!failure) failure = std::current_exception();
+    }
   }
-  files.failed = false;
-  unwritten = false;
+  files.failed = failure != nullptr;
+  unwritten = false;  // nobody is to try again at each wait
+  if (failure) std::rethrow_exception(failure);
 }
 
 void try_write(PlanFiles& files) noexcept {
-  unwritten = false;  // nobody is to try again at each wait
+  unwritten = false;
   if (files.failed) return;
   try {
     write_all(files);
+  } catch (const LockIsHeld&) {  // again when as much time has gone by
+    files.failed = false;
+    files.since = Clock::now();
+    unwritten = true;
   } catch (...) {
   }
 }
@@ -347,8 +366,8 @@ void save_plans() {
 }
 
 void clear_plans() {
-  const std::string folder = plan_folder();
-  if (folder.empty()) return;
+  if (cache_folder().empty()) return;
+  const std::string folder = cache_folder() + "/plans";  // also where this program keeps none
   detail::PlanFiles& files = detail::plan_files();
   const std::lock_guard lock(files.mutex);
   std::error_code error;

@@ -75,6 +75,10 @@ class Choice {
         refusal_ = error.what();
         ready_.erase(ready_.begin());
         if (known_) try_plans(context);
+      } catch (const OutOfMemory&) {
+        if (!must_be_tried()) throw;
+        refusal_ = "out of memory";  // the caller has a way around it that needs less
+        return false;
       }
     }
     return false;

@@ -7,10 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "core/plan_file.h"
 #include "core/storage.h"
 #include "cuda/check.h"
 #include "cuda/context.h"
 #include "cuda/conv_graph.h"
+#include "cuda/conv_plan.h"
 #include "cuda/kernels.h"
 #include "cuda/norm_packed.h"
 #include "cuda/norm_trial.h"
@@ -196,17 +198,23 @@ class Trial {
 // The plans of a graph that are better than our own kernels, best first.
 class Choice {
  public:
-  Choice(const NormGraph& graph, Context& context, Device device) : graph_(graph) {
+  // With `anew`, whatever a process before this one found.
+  Choice(const NormGraph& graph, Context& context, Device device, bool anew = false)
+      : graph_(graph), origin_(trial_origin(conv_library(), context, device)) {
     const int64_t wanted = plans_to_try("batch_norm", "DNN_NORM_PLANS", 4) - 1;
     if (wanted == 0) return;
     try {
       plans_ = norm_plans(graph, context);
+      if (!anew && take_known(wanted)) return;
       std::vector<int64_t> built;
       // A plan that cannot be built may have been compiled in vain: the next is not taken in its place.
       for (int64_t plan = 0; plan < std::min(plans_->count(), wanted); ++plan) {
         if (plans_->build(plan) && plans_->workspace(plan) <= most_workspace) built.push_back(plan);
       }
       if (!built.empty()) compare(built, context, device);
+      if (!anew && !short_of_memory_)
+        detail::keep_plan(origin_, text_of(graph_),
+                          {ready_.empty() ? own_kernels : plans_->name(ready_.front()), best_, wanted});
     } catch (const BackendError&) {
       ready_.clear();
     } catch (const OutOfMemory&) {
@@ -233,6 +241,20 @@ class Choice {
   const std::vector<NormTime>& times() const { return times_; }
 
  private:
+  // Takes what a process before this one found; false when there is nothing that serves.
+  bool take_known(int64_t wanted) {
+    const auto known = detail::known_plan(origin_, text_of(graph_));
+    if (!known || known->tried < wanted) return false;
+    if (known->name == own_kernels) return true;
+    for (int64_t plan = 0; plan < plans_->count(); ++plan) {
+      if (plans_->name(plan) != known->name) continue;
+      if (!plans_->build(plan)) return false;
+      ready_ = {plan};
+      return true;
+    }
+    return false;
+  }
+
   void run_plan(int64_t plan, Context& context, const NormCall& call) {
     const Scratch workspace(context, plans_->workspace(plan));
     plans_->run(plan, context, call.pointers(), workspace.as<void>());
@@ -245,7 +267,7 @@ class Choice {
     Trial trial(graph_, context, device);
     TrialClock clock(context);
     const double own = clock.time([&] { run_own(graph_, trial.call()); });
-    times_.push_back({"own", own});
+    times_.push_back({own_kernels, own});
     std::vector<std::pair<double, int64_t>> faster;
     for (const int64_t plan : built) {
       try {
@@ -257,23 +279,37 @@ class Choice {
         if (time < own) faster.emplace_back(time, plan);
       } catch (const BackendError&) {
         // Not one to choose.
+      } catch (const OutOfMemory&) {
+        short_of_memory_ = true;
       }
     }
     if (graph_.relu) {
       trial.spoil();
       std::erase_if(faster, [&](const auto& timed) {
-        trial.forget();
-        run_plan(timed.second, context, trial.call());
-        return !trial.kept_nan();
+        try {
+          trial.forget();
+          run_plan(timed.second, context, trial.call());
+          return !trial.kept_nan();
+        } catch (const BackendError&) {
+          return true;
+        } catch (const OutOfMemory&) {
+          return short_of_memory_ = true;
+        }
       });
     }
     std::sort(faster.begin(), faster.end());
     for (const auto& [time, plan] : faster) ready_.push_back(plan);
+    best_ = faster.empty() ? own : faster.front().first;
   }
 
+  static constexpr const char* own_kernels = "own";
+
   const NormGraph graph_;
+  const std::string origin_;
   std::unique_ptr<NormPlans> plans_;
   std::vector<int64_t> ready_;
+  double best_ = 0;               // milliseconds of what was chosen
+  bool short_of_memory_ = false;  // a plan could not be tried for the moment
   std::vector<NormTime> times_;  // of what is right
 };
 
@@ -338,7 +374,7 @@ bool try_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& y, con
 }
 
 std::vector<NormTime> norm_times(const NormGraph& graph, Device device) {
-  return Choice(graph, Context::of(device.index()), device).times();
+  return Choice(graph, Context::of(device.index()), device, true).times();
 }
 
 size_t chosen_norms() { return choices().size(); }

@@ -3,9 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <typeinfo>
+
 #include "dnn/autograd.h"
+#include "dnn/data/cifar.h"
 #include "dnn/data/image_dataset.h"
+#include "dnn/data/mnist.h"
 #include "dnn/data/subset.h"
+#include "dnn/data/synthetic.h"
 #include "dnn/error.h"
 #include "dnn/ops/factory.h"
 #include "dnn/ops/index.h"
@@ -25,6 +30,11 @@ ResidentData::ResidentData(const SharedDataset& dataset, Device device, const Au
     parts_.push_back(part->indices());
     whole = &part->whole();
   }
+  // What a class of the user's overrides would not be asked.
+  const std::type_info& type = typeid(*whole);
+  const bool known = type == typeid(ImageDataset) || type == typeid(Cifar10) || type == typeid(Cifar100) ||
+                     type == typeid(Mnist) || type == typeid(SyntheticDigits) || type == typeid(TensorDataset);
+  if (!known) whole = nullptr;
   const bool augments = augment != AugmentOptions{};
   if (const auto* const images = dynamic_cast<const ImageDataset*>(whole)) {
     augment_ = augment;

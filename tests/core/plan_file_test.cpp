@@ -277,6 +277,12 @@ TEST_F(PlanFile, ClearingRemovesPlansAndNothingElse) {
     ++left;
   }
   EXPECT_EQ(left, 1);
+  keep("conv", "a"), save_plans();
+  {
+    const Variable off("DNN_PLAN_CACHE", "0");
+    clear_plans();
+  }
+  EXPECT_EQ(later("conv"), "?") << "also of a program that keeps none";
   const Variable elsewhere("DNN_CACHE_DIR", folder_ / "file");
   write(folder_ / "file", "no folder");
   EXPECT_THROW(clear_plans(), IoError);
@@ -364,6 +370,20 @@ TEST_F(PlanFile, OneThatAnotherProcessHoldsForLongIsAnError) {
   }
   ::close(file);
   save_plans();
+  EXPECT_EQ(later("conv"), "b");
+}
+
+TEST_F(PlanFile, OneThatAnotherProcessHoldsForLongIsWrittenLater) {
+  keep("conv", "a"), save_plans();
+  const std::string lock = only_file() + ".lock";
+  const int file = ::open(lock.c_str(), O_RDWR);
+  ASSERT_EQ(::flock(file, LOCK_EX), 0);
+  keep("conv", "b");
+  ::usleep(1'100'000);
+  detail::save_idle_plans();
+  ::close(file);
+  ::usleep(1'100'000);
+  detail::save_idle_plans();
   EXPECT_EQ(later("conv"), "b");
 }
 

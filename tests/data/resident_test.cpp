@@ -102,6 +102,23 @@ TEST(Resident, TransformsOfBatchesComeAfter) {
   EXPECT_EQ((-plain.begin()->input).to_vector<float>(), negated.begin()->input.to_vector<float>());
 }
 
+class Inverted : public ImageDataset {
+ public:
+  using ImageDataset::ImageDataset;
+  Sample get(int64_t index, const Pass& pass) const override {
+    Sample sample = ImageDataset::get(index, pass);
+    sample.input = 1 - sample.input;
+    return sample;
+  }
+};
+
+TEST(Resident, WhatAClassOverridesIsNotPassedOver) {
+  const Inverted own("mine", images(4).images(), images(4).labels(), {});
+  EXPECT_ERROR(DataLoader(own, {.resident = true}), ArgumentError,
+               "DataLoader: mine cannot be resident, expected a TensorDataset, an ImageDataset or a Subset of one "
+               "without transforms (augment is done on the device)");
+}
+
 TEST(Resident, WhatCannotBeIsAnError) {
   const ImageDataset all = images(4);
   const TensorDataset tensors(rand({3, 2}), zeros({3}, {.dtype = DType::int64}));

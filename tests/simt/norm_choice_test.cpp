@@ -6,11 +6,15 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "core/plan_file.h"
 #include "cuda/context.h"
 #include "dnn/autograd.h"
+#include "dnn/cache.h"
 #include "dnn/capture.h"
 #include "dnn/random.h"
+#include "tests/core/failing_file_system.h"
 #include "tests/harness/errors.h"
+#include "tests/harness/variable.h"
 #include "tests/simt/kernel_check.h"
 #include "tests/simt/norm_plans.h"
 #include "tests/simt/simt.h"
@@ -21,6 +25,8 @@ namespace {
 using cuda::NormGraph;
 using cuda::NormPass;
 using cuda::NormSign;
+using dnn::test::TemporaryFolder;
+using dnn::test::Variable;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -209,6 +215,26 @@ TEST_F(NormChoice, OurKernelsRunWhereTheyAreFaster) {
   EXPECT_THAT(take_norm_runs(), ElementsAre(0, 0, 0, 0)) << "compared and timed";
   expect_right({});
   EXPECT_THAT(take_norm_runs(), IsEmpty());
+}
+
+TEST_F(NormChoice, ALaterProcessComputesAsTheOneBefore) {
+  const TemporaryFolder folder;
+  const Variable cache("DNN_CACHE_DIR", folder.path().string()), on("DNN_PLAN_CACHE", std::nullopt);
+  const auto in_a_later_process = [] {
+    save_plans(), detail::forget_plan_files();
+    cuda::forget_norms(), take_norm_runs();
+    expect_right({});
+    return take_norm_runs();
+  };
+  set_norm_stand_in({{.milliseconds = 2e-9}, {.milliseconds = 1e-9}});
+  expect_right({});
+  EXPECT_THAT(in_a_later_process(), ElementsAre(1, 1)) << "without a comparison";
+  set_norm_stand_in({{.milliseconds = 1e9}});
+  clear_plans(), detail::forget_plan_files(), cuda::forget_norms();
+  expect_right({});
+  set_norm_stand_in({{.milliseconds = 1e-9}});
+  EXPECT_THAT(in_a_later_process(), IsEmpty()) << "our own kernels";
+  detail::forget_plan_files();
 }
 
 TEST_F(NormChoice, TheEnvironmentBoundsHowManyAreCompared) {

@@ -75,6 +75,26 @@ TEST(Resident, AConvolutionReadsTheImagesAsTheyAre) {
   for (const std::string& name : take_trace()) EXPECT_EQ(name.find("transpose"), std::string::npos) << name;
 }
 
+// The first layer of a perceptron reads its input row by row, so the copy of it that a captured step has becomes plain.
+TEST(Resident, CapturedStepsOfAPerceptronTakeItsBatches) {
+  set_order(Order::forward);
+  const auto train = [&](bool capture) {
+    manual_seed(3);
+    Sequential net(Flatten(), Linear(3 * 8 * 8, 4));
+    net.to(Device::cuda());
+    DataLoader loader(images(24), options(Device::cuda()));
+    TrainerOptions how;
+    how.epochs = 2;
+    how.capture = capture;
+    how.progress = Progress::off;
+    Trainer trainer(net, std::make_shared<SGD>(net.parameters(), SgdOptions{.lr = 0.05}), how);
+    trainer.fit(loader);
+    return static_cast<Linear&>(net[1]).weight.to_vector<float>();
+  };
+  EXPECT_EQ(train(true), train(false));
+  set_order(Order::every);
+}
+
 TEST(Resident, CapturedStepsOfATrainerTakeItsBatches) {
   set_order(Order::forward);
   cuda::Context::of(0).memory().set_caching(true);
