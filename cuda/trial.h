@@ -34,6 +34,7 @@ class TrialClock {
  public:
   // Takes memory twice as large as the L2 cache. Waits for earlier work; throws OutOfMemory.
   explicit TrialClock(Context& context);
+  ~TrialClock();
   // Milliseconds of what `run` puts on the stream: the shortest of five runs after a first, which loads the code. The
   // cache is overwritten before each.
   double time(const std::function<void()>& run);
