@@ -1,9 +1,9 @@
 // The autograd engine.
 //
-// Every recorded operation is a Node; a later operation has a higher sequence number. A backward pass keeps the nodes that
-// have a gradient in a heap by that number: when a node comes out, all its users have been there, so its gradient is
-// complete. Its closure runs, hands gradients to the inputs, and the node is dropped at once, which also dismantles long
-// chains without recursion.
+// Every recorded operation is a Node; a later operation has a higher sequence number. A backward pass keeps the nodes
+// that have a gradient in a heap by that number: when a node comes out, all its users have been there, so its gradient
+// is complete. Its closure runs, hands gradients to the inputs, and the node is dropped at once, which also dismantles
+// long chains without recursion.
 #include "dnn/autograd.h"
 
 #include <algorithm>
@@ -84,8 +84,10 @@ void record(const char* name, const Tensor& output, std::span<const Tensor> inpu
     edge.shape = impl.shape;
     edge.dtype = impl.dtype;
     edge.device = impl.storage->device;
-    if (impl.node) edge.node = impl.node;
-    else if (impl.requires_grad) edge.leaf = impl.grad && impl.grad->master ? impl.grad->master : Access::pointer(input);
+    if (impl.node)
+      edge.node = impl.node;
+    else if (impl.requires_grad)
+      edge.leaf = impl.grad && impl.grad->master ? impl.grad->master : Access::pointer(input);
   }
   TensorImpl& impl = Access::impl(output);
   impl.node = std::move(node);
@@ -102,9 +104,10 @@ void ask_for_one(const Tensor& output) {
 
 void check_in_place(const char* name, const Tensor& t) {
   if (recording && t.requires_grad())
-    throw AutogradError(fmt::format("{}: the tensor requires a gradient, expected one that autograd does not record, "
-                                    "or NoGrad (shape {}, {})",
-                                    name, t.shape(), t.is_leaf() ? "a leaf" : "a result"));
+    throw AutogradError(
+        fmt::format("{}: the tensor requires a gradient, expected one that autograd does not record, "
+                    "or NoGrad (shape {}, {})",
+                    name, t.shape(), t.is_leaf() ? "a leaf" : "a result"));
 }
 
 // ---- gradients on their way ----------------------------------------------------------------------------------------
@@ -191,9 +194,10 @@ void deliver(const Edge& edge, const Tensor& gradient) {
 Tensor Backward::get(const Saved& saved) const {
   if (!saved.tensor_.defined()) return {};
   if (saved.tensor_.version() != saved.version_)
-    throw AutogradError(fmt::format("{}: a tensor that the backward pass needs was modified in place (shape {}, version "
-                                    "{}, expected {})",
-                                    node_.name, saved.tensor_.shape(), saved.tensor_.version(), saved.version_));
+    throw AutogradError(
+        fmt::format("{}: a tensor that the backward pass needs was modified in place (shape {}, version "
+                    "{}, expected {})",
+                    node_.name, saved.tensor_.shape(), saved.tensor_.version(), saved.version_));
   return saved.tensor_;
 }
 
@@ -310,9 +314,10 @@ class Engine {
     for (size_t next = 0; next < visited_.size(); ++next) {
       const std::shared_ptr<Node> node = visited_[next];
       if (node->freed)
-        throw AutogradError(fmt::format("backward: the graph was freed by an earlier backward pass at {}, expected "
-                                        "{{.retain_graph = true}} in that pass",
-                                        node->name));
+        throw AutogradError(
+            fmt::format("backward: the graph was freed by an earlier backward pass at {}, expected "
+                        "{{.retain_graph = true}} in that pass",
+                        node->name));
       if (node->offer) node->offer->taken = false;
       for (const Edge& edge : node->inputs) {
         if (edge.node) {
@@ -379,9 +384,10 @@ void check_backward(const Tensor& t, const BackwardOptions& options) {
   if (options.create_graph)
     throw AutogradError("backward: create_graph is not supported, gradients of gradients do not exist here");
   if (!t.requires_grad())
-    throw AutogradError(fmt::format("backward: the tensor does not require a gradient, expected one computed from a "
-                                    "tensor that does (shape {})",
-                                    t.shape()));
+    throw AutogradError(
+        fmt::format("backward: the tensor does not require a gradient, expected one computed from a "
+                    "tensor that does (shape {})",
+                    t.shape()));
   if (running) throw AutogradError("backward: called inside a backward pass, expected one pass at a time");
 }
 
@@ -433,9 +439,7 @@ Tensor& Tensor::set_requires_grad(bool value) {
   return *this;
 }
 
-Tensor Tensor::grad() const {
-  return has_grad() ? Access::impl(*this).grad->grad : Tensor();
-}
+Tensor Tensor::grad() const { return has_grad() ? Access::impl(*this).grad->grad : Tensor(); }
 
 void Tensor::set_grad(const Tensor& grad) {
   TensorImpl& impl = Access::impl(*this);
@@ -448,14 +452,16 @@ void Tensor::set_grad(const Tensor& grad) {
     throw ShapeError(fmt::format("set_grad: the gradient has shape {}, expected {}", grad.shape(), shape()));
   const bool narrow = dtype() == DType::float32 && is_floating(grad.dtype()) && size_of(grad.dtype()) == 2;
   if (grad.dtype() != dtype() && !narrow)
-    throw DTypeError(fmt::format("set_grad: the gradient is {}, expected {} (shape {})", grad.dtype(), dtype(), shape()));
+    throw DTypeError(
+        fmt::format("set_grad: the gradient is {}, expected {} (shape {})", grad.dtype(), dtype(), shape()));
   detail::check_same_device("set_grad", {{"tensor", this}, {"gradient", &grad}});
   NoGrad no_grad;
   GradState& state = detail::grad_state(impl);
   state.zeroed = false;
   if (state.grad.defined() && (state.grad.dtype() == dtype() || state.grad.dtype() == grad.dtype()))
     state.grad.copy_(grad);
-  else state.grad = grad.detach().contiguous().clone();
+  else
+    state.grad = grad.detach().contiguous().clone();
 }
 
 void Tensor::zero_grad() {
@@ -480,8 +486,8 @@ std::vector<detail::Hook>& hooks_of(TensorImpl& impl) {
 
 int Tensor::register_hook(std::function<void(const Tensor&)> hook) const {
   if (!requires_grad())
-    throw AutogradError(
-        fmt::format("register_hook: the tensor does not require a gradient, expected one that does (shape {})", shape()));
+    throw AutogradError(fmt::format(
+        "register_hook: the tensor does not require a gradient, expected one that does (shape {})", shape()));
   static std::atomic<int> next{0};
   const int id = ++next;
   hooks_of(Access::impl(*this)).push_back({id, std::move(hook)});

@@ -23,6 +23,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -130,10 +131,20 @@ Entries read_entries(const std::string& path, const std::string& origin) {
 }
 
 // Another process has held the lock of a file for longer than a write takes.
-class LockIsHeld : public IoError {
+class LockIsHeld : public std::runtime_error {
  public:
-  using IoError::IoError;
+  using std::runtime_error::runtime_error;
 };
+
+// What `call` does, for callers who are told of it by an IoError.
+template <class Call>
+void with_io_errors(const Call& call) {
+  try {
+    call();
+  } catch (const LockIsHeld& error) {
+    throw IoError(error.what());
+  }
+}
 
 // Holds the lock of a file that several processes write. It lies beside the file, which a write replaces.
 class FileLock {
@@ -362,7 +373,7 @@ std::string plan_folder() {
 void save_plans() {
   detail::PlanFiles& files = detail::plan_files();
   const std::lock_guard lock(files.mutex);
-  detail::write_all(files);
+  detail::with_io_errors([&] { detail::write_all(files); });
 }
 
 void clear_plans() {
@@ -381,10 +392,12 @@ void clear_plans() {
   }
   if (error && error != std::errc::no_such_file_or_directory)
     throw IoError(fmt::format("io: cannot list {} ({})", folder, error.message()));
-  for (const std::string& path : paths) {
-    const detail::FileLock held(path + ".lock");
-    for (const char* suffix : {"", ".tmp", ".lock"}) file_system().remove(path + suffix);
-  }
+  detail::with_io_errors([&] {
+    for (const std::string& path : paths) {
+      const detail::FileLock held(path + ".lock");
+      for (const char* suffix : {"", ".tmp", ".lock"}) file_system().remove(path + suffix);
+    }
+  });
   files.by_path.clear();
   files.failed = false;
   detail::unwritten = false;

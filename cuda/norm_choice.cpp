@@ -310,7 +310,7 @@ class Choice {
   std::vector<int64_t> ready_;
   double best_ = 0;               // milliseconds of what was chosen
   bool short_of_memory_ = false;  // a plan could not be tried for the moment
-  std::vector<NormTime> times_;  // of what is right
+  std::vector<NormTime> times_;   // of what is right
 };
 
 struct Key {

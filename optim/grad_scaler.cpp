@@ -12,12 +12,20 @@
 
 namespace dnn {
 
+namespace {
+
+bool is_scale(double value) {
+  const auto stored = static_cast<float>(value);
+  return stored > 0 && std::isfinite(stored);
+}
+
+}  // namespace
+
 GradScaler::GradScaler(const GradScalerOptions& options) : options_(options) {
   const auto check = [](const char* name, double value, bool ok, const char* expected) {
     if (!ok) throw ArgumentError(fmt::format("grad_scaler: {} is {}, expected {}", name, value, expected));
   };
-  check("initial_scale", options.initial_scale, options.initial_scale > 0 && std::isfinite(options.initial_scale),
-        "a positive number");
+  check("initial_scale", options.initial_scale, is_scale(options.initial_scale), "a positive number of float32");
   check("growth", options.growth, options.growth > 1 && std::isfinite(options.growth), "a number above 1");
   check("backoff", options.backoff, options.backoff > 0 && options.backoff < 1, "a number between 0 and 1");
   check("interval", static_cast<double>(options.interval), options.interval >= 1 && options.interval <= INT32_MAX,
@@ -148,9 +156,10 @@ void GradScaler::load_state_dict(const StateDict& state) {
     return tensor->item();
   };
   const double scale = take("scale"), streak = take("streak");
-  if (!(scale > 0 && std::isfinite(scale)))
-    throw ArgumentError(fmt::format("grad_scaler: the scale of the state is {}, expected a positive number", scale));
-  if (!(streak >= 0 && streak <= INT32_MAX))
+  if (!is_scale(scale))
+    throw ArgumentError(
+        fmt::format("grad_scaler: the scale of the state is {}, expected a positive number of float32", scale));
+  if (!(streak >= 0 && streak < INT32_MAX))
     throw ArgumentError(fmt::format("grad_scaler: the streak of the state is {}, expected a count", streak));
   const NoGrad no_grad;
   scale_.fill_(scale);

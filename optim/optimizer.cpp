@@ -104,19 +104,19 @@ void Optimizer::prepare(State& state, const Tensor& parameter) const {
   for (Tensor& tensor : state.tensors) tensor = tensor.to(parameter.device()).to(parameter.dtype());
 }
 
-// Gives the parameters whose update may be skipped their counters. One counter serves all that have taken part in the
-// same steps since it was made; those that are absent this time keep the one they had.
+// Gives the parameters whose update may be skipped their counters. One counter serves those of a group that have taken
+// part in the same steps, that is, those of one launch, which counts; who is absent this time keeps the one it had.
 void Optimizer::count_skips(const std::vector<size_t>& members) {
   std::vector<size_t> users(skipped_.size()), present(skipped_.size());
   for (const State& state : states_)
     if (state.skips != none) ++users[state.skips];
   for (const size_t i : members)
     if (states_[i].skips != none) ++present[states_[i].skips];
-  std::map<size_t, size_t> replaced;
+  std::map<std::tuple<size_t, size_t, int64_t>, size_t> replaced;
   for (const size_t i : members) {
     size_t& skips = states_[i].skips;
     if (skips != none && users[skips] == present[skips]) continue;
-    const auto [place, fresh] = replaced.try_emplace(skips, skipped_.size());
+    const auto [place, fresh] = replaced.try_emplace({skips, group_of_[i], states_[i].step}, skipped_.size());
     if (fresh)
       skipped_.push_back(skips == none ? zeros({}, {.device = parameters_[i].device()}) : skipped_[skips].clone());
     skips = place->second;
@@ -156,6 +156,11 @@ void Optimizer::step(const StepControl& control) {
   }
   for (const auto& [key, part] : parts) {
     update(part.list);
+    if (detail::is_recording() && part.members.size() > 1)
+      detail::repeat_while("which parameters are at the same step", [this, members = part.members] {
+        return std::all_of(members.begin(), members.end(),
+                           [&](size_t i) { return states_[i].step == states_[members.front()].step; });
+      });
     detail::repeat([this, members = part.members] {  // at once: the next part may fail
       for (const size_t i : members) ++states_[i].step;
     });
@@ -214,9 +219,10 @@ void Optimizer::load_state_dict(const StateDict& state) {
   }
 
   NoGrad no_grad;
-  for (Tensor& skipped : skipped_) skipped.zero_();
+  skipped_.clear();
   for (size_t i = 0; i < parameters_.size(); ++i) {
     states_[i].step = loaded[i].step;
+    states_[i].skips = none;
     if (loaded[i].step > 0) prepare(states_[i], parameters_[i]);
     for (size_t k = 0; k < states_[i].tensors.size(); ++k) {
       if (loaded[i].step > 0)

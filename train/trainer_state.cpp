@@ -31,6 +31,11 @@ std::vector<std::string> prefixes_of(const std::vector<std::shared_ptr<Callback>
 }  // namespace
 
 void Trainer::save(const std::string& path) const {
+  if (within_launch_)
+    throw ArgumentError(
+        fmt::format("trainer: save in on_step_end of step {}, expected it in on_checkpoint where one launch makes {} "
+                    "steps, whose weights are those after the last",
+                    step_, options_.steps_per_launch));
   save_checkpoint(path, net_, *optimizer_,
                   {.epoch = epoch_,
                    .batch = batch_,

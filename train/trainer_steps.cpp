@@ -44,6 +44,18 @@ class Restored {
   std::vector<std::pair<int64_t*, int64_t>> before_;
 };
 
+// Makes a flag false when it goes.
+class Cleared {
+ public:
+  explicit Cleared(bool& flag) : flag_(flag) {}
+  ~Cleared() { flag_ = false; }
+  Cleared(const Cleared&) = delete;
+  Cleared& operator=(const Cleared&) = delete;
+
+ private:
+  bool& flag_;
+};
+
 // Of each batch input and target.
 std::vector<Tensor> tensors_of(std::span<const Batch> batches) {
   std::vector<Tensor> tensors;
@@ -97,15 +109,24 @@ void Trainer::launch_steps(std::span<const Batch> batches, std::span<const std::
       ++step_, batch_ += static_cast<int64_t>(step.size());
     }
   }
-  const std::vector<Tensor> results = launch(batches);
   const int64_t before[] = {step_, batch_, samples_};
+  std::vector<Tensor> results;
+  try {
+    results = launch(batches);
+  } catch (...) {  // behind the steps that were made
+    for (const auto& step : steps.first(std::min(steps.size(), static_cast<size_t>(completed_))))
+      ++step_, batch_ += static_cast<int64_t>(step.size()), samples_ += samples_of(step);
+    throw;
+  }
   step_ += static_cast<int64_t>(steps.size()), batch_ += static_cast<int64_t>(batches.size());
   samples_ += samples_of(batches);
   {
     const Restored end({&step_, &batch_, &samples_});  // whatever a callback throws
+    const Cleared after(within_launch_);
     step_ = before[0], batch_ = before[1], samples_ = before[2];
     size_t first = 0;
     for (const auto& step : steps) {
+      within_launch_ = first + 2 * step.size() < results.size();
       end_step(step, std::span(results).subspan(first, 2 * step.size()));
       first += 2 * step.size();
     }
@@ -136,6 +157,7 @@ std::vector<Tensor> Trainer::launch(std::span<const Batch> batches) {
   }
   lr_factor_ = lr_factors_.front();
   const ScaledLearningRate scaled(*optimizer_, lr_factor_);  // also where nothing but a graph is launched
+  completed_ = 0;
   if (!captured_)
     captured_.emplace([this](const std::vector<Tensor>& all) { return compute_steps(all); },
                       CaptureOptions{.device = device_, .eager_calls = 1, .required = false});
@@ -155,6 +177,7 @@ std::vector<Tensor> Trainer::compute_steps(const std::vector<Tensor>& inputs) {
         optimizer_->scale_lr(lr_factor_);
       });
     const std::vector<Tensor> part = compute({step.begin(), step.end()}, {});
+    ++completed_;
     results.insert(results.end(), part.begin(), part.end());
   }
   return results;
@@ -201,9 +224,9 @@ std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::spa
 // Whether nobody looks into the next steps. That a callback does not is known after the first one.
 bool Trainer::may_capture(int64_t steps) {
   if (!options_.capture || !device_.is_cuda()) return false;
-  const Restored position({&step_});
+  const Restored position({&step_, &batch_});
   const auto ignores = [this](const auto& c) { return c->ignores_updates_ || !c->wants_update(*this); };
-  for (int64_t i = 0; i < steps; ++i, ++step_)
+  for (int64_t i = 0; i < steps; ++i, ++step_, batch_ += options_.accumulate)
     if (!std::all_of(callbacks_.begin(), callbacks_.end(), ignores)) return false;
   return true;
 }

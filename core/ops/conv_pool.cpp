@@ -37,7 +37,8 @@ bool fits(const ConvPoolProblem& problem, Device device, const Conv2dOptions& co
 bool fuses_conv2d_max_pool2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv2dOptions& conv,
                              const Pool2dOptions& pool) {
   if (!input.defined() || !kernel::conv2d_pool_fits.filled(input.device())) return false;
-  const auto cast = detail::autocasts() ? std::optional(autocast_dtype()) : std::nullopt;
+  const bool is_cast = detail::autocasts() && is_floating(input.dtype()) && input.dtype() != DType::float64;
+  const auto cast = is_cast ? std::optional(autocast_dtype()) : std::nullopt;
   try {
     return fits(problem_of(input, weight, bias, conv, pool, cast), input.device(), conv);
   } catch (const Error&) {  // which the operation itself throws

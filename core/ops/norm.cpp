@@ -1,6 +1,7 @@
 // Batch normalisation.
 #include "dnn/ops/norm.h"
 
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/norm.h"
 #include "core/node.h"
@@ -93,6 +94,12 @@ bool is_forgotten(const Tensor& input) {
 
 Tensor normalize(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                  const Tensor& running_var, const BatchNormOptions& options, bool overwrites) {
+  if (detail::autocasts() && options.add.defined() && input.defined() && options.add.dtype() != input.dtype()) {
+    BatchNormOptions plain = options;
+    plain.activation = Activation::none, plain.add = {};
+    const Tensor y = normalize(input, weight, bias, running_mean, running_var, plain, overwrites);
+    return detail::compose(y, options.add, options.activation);
+  }
   detail::check_batch_norm(input, weight, bias, running_mean, running_var, options);
   if (options.activation == Activation::gelu_tanh) {  // the kernels know relu alone
     BatchNormOptions plain = options;

@@ -96,6 +96,16 @@ Options without_given(Options options, const UpdateControl& control) {
   return options;
 }
 
+// The options with the numbers that functions give now, which kernels of a CPU do not ask.
+template <class Options>
+Options with_given(Options options, const UpdateControl& control) {
+  if (control.lr) options.lr = control.lr();
+  if constexpr (requires { options.step; }) {
+    if (control.step) options.step = control.step();
+  }
+  return options;
+}
+
 // Runs the kernel of an update, whose arguments before the extras are `call`'s, and notes what changed.
 template <class Slot, class Options, class... States>
 void run(const Slot& slot, const List& parameters, const List& gradients, const Options& options,
@@ -109,7 +119,8 @@ void run(const Slot& slot, const List& parameters, const List& gradients, const 
   }
   if (!shadowed) extras.shadows.clear();
   const Device device = parameters.front().device();
-  slot[device](parameters, gradients, states..., device.is_cpu() ? options : without_given(options, control), extras);
+  slot[device](parameters, gradients, states...,
+               device.is_cpu() ? with_given(options, control) : without_given(options, control), extras);
   changed(parameters), (changed(states), ...);
   for (size_t i = 0; i < extras.shadows.size(); ++i)
     if (extras.shadows[i].defined()) detail::shadow_written(parameters[i]);

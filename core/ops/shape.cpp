@@ -1,6 +1,9 @@
 // Joining tensors. The views stand in core/views.cpp, compositions in rearrange.cpp.
 #include "dnn/ops/shape.h"
 
+#include <algorithm>
+
+#include "core/autocast.h"
 #include "core/check.h"
 #include "core/kernels/copy.h"
 #include "core/node.h"
@@ -77,6 +80,13 @@ Parts check_parts(const std::vector<Tensor>& tensors, int64_t dim) {
 }  // namespace
 
 Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
+  const auto is_float32 = [](const Tensor& t) { return t.defined() && t.dtype() == DType::float32; };
+  if (detail::autocasts() && std::any_of(tensors.begin(), tensors.end(), is_float32)) {
+    std::vector<Tensor> wide;
+    for (const Tensor& t : tensors) wide.push_back(detail::widened(t));
+    const detail::AutocastOff off;
+    return cat(wide, dim);
+  }
   const Parts parts = check_parts(tensors, dim);
   const Tensor& first = tensors.front();
   Shape shape = first.shape();

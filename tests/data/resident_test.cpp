@@ -113,7 +113,7 @@ class Inverted : public ImageDataset {
 };
 
 TEST(Resident, WhatAClassOverridesIsNotPassedOver) {
-  const Inverted own("mine", images(4).images(), images(4).labels(), {});
+  const Inverted own("mine", images(4).images(), images(4).labels(), {"a", "b", "c", "d"});
   EXPECT_ERROR(DataLoader(own, {.resident = true}), ArgumentError,
                "DataLoader: mine cannot be resident, expected a TensorDataset, an ImageDataset or a Subset of one "
                "without transforms (augment is done on the device)");

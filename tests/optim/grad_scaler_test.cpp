@@ -138,7 +138,7 @@ TEST(GradScaler, GoesOnFromAState) {
   EXPECT_ERROR(other.load_state_dict({{"scale", one}, {"streak", ones({2})}}), ArgumentError,
                "grad_scaler: 'streak' of the state has shape [2], expected []");
   EXPECT_ERROR(other.load_state_dict({{"scale", zeros({})}, {"streak", one}}), ArgumentError,
-               "grad_scaler: the scale of the state is 0, expected a positive number");
+               "grad_scaler: the scale of the state is 0, expected a positive number of float32");
   EXPECT_ERROR(other.load_state_dict({{"scale", one}, {"streak", full({}, -1)}}), ArgumentError,
                "grad_scaler: the streak of the state is -1, expected a count");
   EXPECT_EQ(other.factor(), 128);
@@ -172,7 +172,7 @@ TEST(GradScaler, RefusesWhatIsOutOfOrder) {
   EXPECT_ERROR(scaler.unscale_(sgd), ArgumentError,
                "grad_scaler: unscale_ after step of the same optimizer, expected update between them");
   EXPECT_ERROR(GradScaler({.initial_scale = 0}), ArgumentError,
-               "grad_scaler: initial_scale is 0, expected a positive number");
+               "grad_scaler: initial_scale is 0, expected a positive number of float32");
   EXPECT_ERROR(GradScaler({.growth = 1}), ArgumentError, "grad_scaler: growth is 1, expected a number above 1");
   EXPECT_ERROR(GradScaler({.backoff = 1}), ArgumentError,
                "grad_scaler: backoff is 1, expected a number between 0 and 1");

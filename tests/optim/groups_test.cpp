@@ -135,6 +135,40 @@ TEST(Groups, SkippedStepsAreNoSteps) {
   expect_alike([](auto p) { return std::make_unique<Adagrad>(p, AdagradOptions{.lr_decay = 0.1, .initial_sum = 1}); });
 }
 
+TEST(Groups, SkippedStepsOfSeveralGroupsAreCountedOnce) {
+  const auto run = [](bool with_skips) {
+    const Tensor a = parameter({1, -2}), b = parameter({3});
+    Adam adam({{{a}, {.lr = 0.1}}, {{b}, {.lr = 0.2}}});
+    for (const double value : {9.0, 1.0, -2.0, 7.0, 0.5}) {
+      const bool skip = value > 5;
+      if (skip && !with_skips) continue;
+      for (Tensor t : {a, b}) t.set_grad(full(t.shape(), value, t.options()));
+      adam.step(with_skips ? StepControl{.skip = full({}, skip ? 1.0 : 0.0)} : StepControl{});
+    }
+    EXPECT_EQ(adam.state_dict().at("1.step").item(), 3);
+    return std::pair(values(a), values(b));
+  };
+  EXPECT_EQ(run(true), run(false));
+}
+
+TEST(Groups, SkipsAfterAStateOfDifferentStepsAreCountedOnce) {
+  const Tensor a = parameter({1}), b = parameter({2});
+  Adam adam({a, b}, {.lr = 0.1});
+  const auto step = [&](std::vector<Tensor> present, double skip) {
+    adam.zero_grad();
+    for (Tensor& t : present) t.set_grad(full(t.shape(), 1, t.options()));
+    adam.step({.skip = full({}, skip)});
+  };
+  step({a, b}, 0);
+  StateDict state;
+  for (const auto& [name, tensor] : adam.state_dict())
+    state.insert(name, name == "0.step" ? full({}, 7, {.dtype = DType::int64}) : tensor.clone());
+  adam.load_state_dict(state);
+  for (const double skip : {1.0, 1.0, 0.0}) step({a, b}, skip);
+  EXPECT_EQ(adam.state_dict().at("0.step").item(), 8);
+  EXPECT_EQ(adam.state_dict().at("1.step").item(), 2);
+}
+
 TEST(Groups, AStateOfSkippedStepsGoesOn) {
   const auto made = [](const Tensor& p) {
     return std::make_unique<Adam>(std::vector<Tensor>{p}, AdamOptions{.lr = 0.1});

@@ -125,6 +125,12 @@ TEST_F(AutocastTest, AnAddOfFloat32WidensTheResult) {
   const Tensor y = conv2d(image, filters, {}, {.padding = 1, .activation = Activation::relu, .add = image});
   EXPECT_EQ(y.dtype(), DType::float32);
   EXPECT_EQ(values(y), values(relu(conv2d(image, filters, {}, {.padding = 1}) + image)));
+  const Tensor ones_of = ones({4}, there), features = image.to(DType::bfloat16);
+  const Tensor n = batch_norm(features, ones_of, ones_of, {}, {}, {.activation = Activation::relu, .add = image});
+  EXPECT_EQ(n.dtype(), DType::float32);
+  EXPECT_EQ(values(n), values(relu(batch_norm(features, ones_of, ones_of, {}, {}) + image)));
+  EXPECT_EQ(values(cat({image, features}, 1)), values(cat({image, features.to(DType::float32)}, 1)));
+  EXPECT_EQ(cat({features, features}, 1).dtype(), DType::bfloat16);
   const Tensor z = linear(x, w, {}, {.add = x});
   EXPECT_EQ(z.dtype(), DType::float32);
   EXPECT_EQ(values(z), values(linear(x, w) + x));

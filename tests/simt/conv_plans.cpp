@@ -139,9 +139,10 @@ class StandInPlans final : public cuda::ConvPlans {
     if (!this->plan(plan).runs) throw BackendError(name(plan) + " fails when it runs");
     if ((workspace == nullptr) != (this->plan(plan).workspace == 0)) throw std::logic_error("a wrong workspace");
     check_alignment(pointers);
-    perform(context.stream(), "convolution", bytes_of(pointers), [graph = graph_, pointers, settings = this->plan(plan)] {
-      cuda::visit_floating(graph.dtype, [&]<class T>(T) { compute<T>(graph, pointers, settings); });
-    });
+    perform(context.stream(), "convolution", bytes_of(pointers),
+            [graph = graph_, pointers, settings = this->plan(plan)] {
+              cuda::visit_floating(graph.dtype, [&]<class T>(T) { compute<T>(graph, pointers, settings); });
+            });
   }
   double time(int64_t plan, cuda::Context&, const ConvPointers&, void*, cuda::TrialClock&) override {
     runs.push_back(plan);

@@ -169,9 +169,10 @@ class PlainPlans final : public cuda::MatmulPlans {
   void run(int64_t plan, cuda::Context& context, const MatmulPointers& pointers) const override {
     require(fits(problem_, pointers), problem_, "the pointers must be aligned as those of the plan");
     note(plan);
-    perform(context.stream(), "product", bytes_of(pointers), [problem = problem_, pointers, keeps_nan = this->plan(plan).keeps_nan] {
-      cuda::visit_floating(problem.type, [&]<class T>(T) { compute<T>(problem, pointers, keeps_nan); });
-    });
+    perform(context.stream(), "product", bytes_of(pointers),
+            [problem = problem_, pointers, keeps_nan = this->plan(plan).keeps_nan] {
+              cuda::visit_floating(problem.type, [&]<class T>(T) { compute<T>(problem, pointers, keeps_nan); });
+            });
   }
   double time(int64_t plan, cuda::Context&, const MatmulPointers&, cuda::TrialClock&) const override {
     note(plan);

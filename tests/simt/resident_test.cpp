@@ -95,6 +95,14 @@ TEST(Resident, CapturedStepsOfAPerceptronTakeItsBatches) {
   set_order(Order::every);
 }
 
+class Watch : public Callback {
+ public:
+  void on_step_end(Trainer& trainer) override {
+    if (trainer.captured_step() != nullptr) repetitions = trainer.captured_step()->repetitions();
+  }
+  int64_t repetitions = 0;
+};
+
 TEST(Resident, CapturedStepsOfATrainerTakeItsBatches) {
   set_order(Order::forward);
   cuda::Context::of(0).memory().set_caching(true);
@@ -112,9 +120,11 @@ TEST(Resident, CapturedStepsOfATrainerTakeItsBatches) {
     how.epochs = 4;
     how.capture = capture;
     how.progress = Progress::off;
+    const auto watch = std::make_shared<Watch>();
+    how.callbacks = {watch};
     Trainer trainer(net, std::make_shared<SGD>(net.parameters(), SgdOptions{.lr = 0.05, .momentum = 0.9}), how);
     trainer.fit(loader);
-    repetitions = trainer.captured_step() == nullptr ? 0 : trainer.captured_step()->repetitions();
+    repetitions = watch->repetitions;
     std::vector<float> all;
     for (const Tensor& p : net.parameters())
       for (const float value : p.to_vector<float>()) all.push_back(value);

@@ -91,7 +91,7 @@ Step step_of(ResNet& net, int64_t batch, int64_t side) {
   return step;
 }
 
-TEST(StepTraffic, ResNet50MovesWhatASeriesOfEnginesDoes) {
+TEST(StepTraffic, ResNet50MovesLessThanASeriesOfEngines) {
   constexpr int64_t width = 8, side = 64;
   set_order(Order::forward);
   ResNet net = resnet50({.classes = 10, .width = width});
@@ -117,7 +117,7 @@ TEST(StepTraffic, ResNet50MovesWhatASeriesOfEnginesDoes) {
   const Traffic engines = Engines(width, side, 4).traffic();
   // The image, of which nothing is narrower here, is brought into another layout both times.
   EXPECT_NEAR(forward / engines.forward, 1.01, 0.01) << table;
-  EXPECT_NEAR(backward / engines.backward, 1.00, 0.01) << table;
+  EXPECT_NEAR(backward / engines.backward, 0.91, 0.01) << table;
 }
 
 }  // namespace

@@ -288,6 +288,73 @@ TEST_F(TrainCapture, CallbacksSeeTheStepsOfALaunchTogether) {
   EXPECT_EQ(resumed.states, expected.states);
 }
 
+TEST_F(TrainCapture, ACheckpointWithinALaunchIsRefused) {
+  class Saves : public Callback {
+   public:
+    void on_step_end(Trainer& trainer) override { trainer.save(path); }
+    std::string path = (std::filesystem::temp_directory_path() / "dnn_train_within.safetensors").string();
+  };
+  Recipe recipe{.net = small_net, .optimizer = sgd, .samples = 12 * batch_size};
+  recipe.options.steps_per_launch = 3;
+  recipe.options.callbacks = {std::make_shared<Saves>()};
+  try {
+    train(recipe, true);
+    FAIL() << "expected ArgumentError";
+  } catch (const ArgumentError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("trainer: save in on_step_end of step 4, expected it in on_checkpoint"));
+  }
+}
+
+TEST_F(TrainCapture, AFailureWithinALaunchKeepsTheStepsBeforeIt) {
+  Sequential net(Flatten(), Linear(64, classes));
+  net.to(Device::cuda());
+  int64_t calls = 0;
+  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
+                  {.loss =
+                       [&](const Tensor& y, const Tensor& labels) {
+                         if (++calls == 6) throw IoError("the loss fails");
+                         return cross_entropy(y, labels);
+                       },
+                   .steps_per_launch = 3,
+                   .progress = Progress::off});
+  DataLoader loader(pictures(12 * batch_size, 1, 8), {.batch_size = batch_size});
+  EXPECT_THROW(trainer.fit(loader), IoError);
+  EXPECT_EQ(trainer.step(), 5);
+  EXPECT_EQ(trainer.batch(), 5);
+  EXPECT_EQ(trainer.samples(), 5 * batch_size);
+}
+
+// Two parameters at one step are one launch when that is recorded; a state that tells them apart needs another.
+TEST_F(TrainCapture, AStateOfOtherStepsIsRecordedAnew) {
+  const auto weights_of = [](bool captured) {
+    manual_seed(4);
+    Sequential net(Linear(8, 8), Linear(8, classes));
+    net.to(Device::cuda());
+    Adam adam(net.parameters(), {.lr = 0.1});
+    const Tensor x = rand({batch_size, 8}).to(Device::cuda());
+    const Tensor labels = zeros({batch_size}, {.dtype = DType::int64}).to(Device::cuda());
+    const auto step = [&](const Tensor& input) {
+      adam.zero_grad();
+      const Tensor loss = cross_entropy(net(input), labels);
+      loss.backward();
+      adam.step();
+      return loss.detach();
+    };
+    auto graph = capture(step);
+    const auto run = [&](int64_t steps) {
+      for (int64_t i = 0; i < steps; ++i) captured ? graph(x) : step(x);
+    };
+    run(5);
+    StateDict state;
+    for (const auto& [name, tensor] : adam.state_dict())
+      state.insert(name, name == "0.step" ? full({}, 900, {.dtype = DType::int64}) : tensor.clone());
+    adam.load_state_dict(state);
+    run(4);
+    return numbers(net.state_dict());
+  };
+  EXPECT_EQ(weights_of(true), weights_of(false));
+}
+
 TEST_F(TrainCapture, ACheckpointThatIsDueWithinALaunchIsWrittenAfterIt) {
   const auto folder = std::filesystem::temp_directory_path() / "dnn_train_launch";
   std::filesystem::create_directories(folder);

@@ -81,8 +81,8 @@ bool winograd_allowed();
 
 /// Whether convolutions of a GPU may run algorithms that add up in another order each time, so that the last digits of
 /// gradients differ from run to run; some of those of weights are faster. At first they may not, unlike in PyTorch (its
-/// torch.use_deterministic_algorithms): a program that finds its algorithms in the files of an earlier run (dnn/cache.h)
-/// computes the same bits, and so does a run that is stopped and resumed. For all work from now on, in every thread.
+/// torch.use_deterministic_algorithms): a program with the plans of an earlier run (dnn/cache.h) computes the same
+/// bits, and so does a run that is stopped and resumed. For all work from now on, in every thread.
 void allow_nondeterminism(bool allowed);
 
 /// Whether it is allowed now.

@@ -88,8 +88,9 @@ class Optimizer {
 
   /// Applies the formula to parameters that are at the same step.
   virtual void update(const UpdateList& list) = 0;
-  /// The learning rate of a group that exists, for a rule that also gets `UpdateList::control`, which follows the rate
-  /// when a captured step is repeated. Where `lr` is asked instead, such a step is recorded anew when the rate changes.
+  /// The learning rate of a group that exists, for a rule that hands `UpdateList::control` on, whose `lr` takes the
+  /// place of the rate in the options and follows it when a captured step is repeated; a rule with another rate
+  /// replaces it. Where `lr` is asked instead, such a step is recorded anew when the rate changes.
   double rate(size_t group) const { return rates_[group] * factor_; }
   /// Throws ArgumentError "<name>: <option> is <value>, expected <expected>" unless `ok`.
   void check_option(bool ok, const char* option, double value, const char* expected) const;

@@ -58,8 +58,8 @@ struct TrainerOptions {
   /// Steps that are made by one launch where they are captured, with batches that are brought to the GPU before it; the
   /// results are those of one by one, bit for bit, and the last launch of an epoch makes fewer. Callbacks get
   /// `on_step_begin` of all of these steps before the launch and `on_step_end` of all of them after it, when weights
-  /// and `loss` are those after the last; `on_checkpoint` comes once, and `stop` acts after it. Worth it for small
-  /// nets.
+  /// and `loss` are those after the last; `on_checkpoint` comes once, and `stop` acts after it. `wants_update` is asked
+  /// about all of them before any `on_step_begin`. Worth it for small nets.
   int64_t steps_per_launch = 1;
   double clip_norm = 0;  ///< Largest norm of all gradients together (see `clip_grad_norm_`); 0: any.
   /// The arithmetic of forward and backward passes; weights, states and checkpoints are of float32 in all of them. With
@@ -110,7 +110,8 @@ class Trainer {
   /// The same for all samples of a loader, on the CPU.
   Tensor predict_classes(DataLoader& loader);
 
-  /// Writes a checkpoint (see `save_checkpoint`); may be called at any time, also from a callback.
+  /// Writes a checkpoint (see `save_checkpoint`); may be called at any time, also from a callback. Throws ArgumentError
+  /// in `on_step_end` of a step that a launch of several made, but for the last: there `on_checkpoint` is the place.
   void save(const std::string& path) const;
   /// Puts net, optimizer, position, default generator, callbacks and metrics into the state of a checkpoint; `fit` goes
   /// on from there, also in the middle of an epoch, and gives the very run that was interrupted. A callback that the
@@ -219,6 +220,8 @@ class Trainer {
 
   History history_;
   int64_t epoch_ = 0, last_epoch_ = 0, step_ = 0, batch_ = 0;
+  int64_t completed_ = 0;       // steps of the running launch
+  bool within_launch_ = false;  // between two steps of a launch, for callbacks
   bool resumed_ = false, stopped_ = false, interrupted_ = false, validates_ = false;
   std::optional<Interrupt> interrupt_;  // while `fit` runs, if it is asked for
 
