@@ -22,6 +22,7 @@ WORKLOADS = names("DNN_BENCH_WORKLOADS", "mlp,lenet5,lstm-rows,resnet20-cifar,al
 PHASES = names("DNN_BENCH_PHASES", "train,infer")
 OUR_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 PEER_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
+BATCH = ["--batch", os.environ.get("DNN_BENCH_BATCH", "0")]
 KERNEL_MODES = ["eager", "compile"]
 OUR_MODES = ["--modes", "eager,graph,graph16"]
 
@@ -127,11 +128,11 @@ def how_it_ended(code, errors):
 
 
 def peer(*options):
-    return [sys.executable, PEER, "--device", "cuda", "--seconds", CASE_SECONDS, *options]
+    return [sys.executable, PEER, "--device", "cuda", "--seconds", CASE_SECONDS, *BATCH, *options]
 
 
 def ours(*options):
-    return [PACK / "bin" / "bench", "--devices", "cuda", "--seconds", CASE_SECONDS, *options]
+    return [PACK / "bin" / "bench", "--devices", "cuda", "--seconds", CASE_SECONDS, *BATCH, *options]
 
 
 # ---- the parts --------------------------------------------------------------------------------------------------------

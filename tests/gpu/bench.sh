@@ -21,6 +21,7 @@
 #   DNN_BENCH_WORKLOADS=...    mlp,lenet5,lstm-rows,resnet20-cifar,alexnet2012,alexnet,resnet18,resnet50
 #   DNN_BENCH_PRECISION=...    tf32,bf16,fp32
 #   DNN_BENCH_PHASES=...       train,infer
+#   DNN_BENCH_BATCH=0          the workloads' own; another one wants a name of its own (DNN_BENCH_NAME=h200-512)
 #   DNN_BENCH_ROUNDS=5         of pair
 #   DNN_BENCH_CASE=2           about how many seconds a case is timed
 #   DNN_BENCH_NAME=h200        how the files begin

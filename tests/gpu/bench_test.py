@@ -168,6 +168,8 @@ class Bench(unittest.TestCase):
         for part in EVERY_PART:
             self.assertEqual(self.bench(part, DNN_BENCH_DRY="1"), 0, self.said)
             self.assertIn("torch_bench.py" if part.startswith("peer") else "/bin/", self.said)
+        self.assertEqual(self.bench("pair", DNN_BENCH_DRY="1", DNN_BENCH_BATCH="512"), 0, self.said)
+        self.assertEqual([line.count("--batch 512") for line in self.said.splitlines() if "--workloads" in line], [1] * 16)
         self.assertEqual(self.calls(), [])
 
     def test_usage(self):
