@@ -44,7 +44,7 @@ struct Task {
 
 inline const std::vector<Task>& tasks() {
   static const std::vector<Task> all{
-      {"lenet5", [] { return std::make_unique<Sequential>(lenet5()); }, {1, 28, 28}, 16, 0.1, 1e-3},
+      {"lenet5", [] { return std::make_unique<Sequential>(lenet5()); }, {1, 28, 28}, 16, 0.07, 1e-3},
       {"resnet20", [] { return std::make_unique<ResNetCifar>(resnet_cifar(20)); }, {3, 32, 32}, 16, 0.004, 5e-2},
       {"lstm",
        [] {
