@@ -15,7 +15,9 @@ using ::testing::StrEq;
 
 class PlanTimes : public ::testing::Test {
  protected:
-  void TearDown() override {
+  void SetUp() override { forget(); }
+  void TearDown() override { forget(); }
+  static void forget() {
     set_stand_in({}), take_runs(), take_graphs();
     set_norm_stand_in({}), take_norm_runs(), take_norm_graphs();
   }
