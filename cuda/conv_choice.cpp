@@ -263,25 +263,9 @@ class Choice {
   std::string refusal_;           // why a plan was left out last
 };
 
-struct Key {
-  Device device;
-  ConvGraph graph;
-  friend bool operator==(const Key&, const Key&) = default;
-};
-struct KeyHash {
-  size_t operator()(const Key& key) const {
-    return ConvGraphHash{}(key.graph) + static_cast<size_t>(key.device.index());
-  }
-};
-
-// A choice is made under a lock of its own, so that threads that need others go on.
-struct Entry {
-  std::mutex mutex;
-  std::unique_ptr<Choice> choice;
-};
-
-PlanCache<Key, std::shared_ptr<Entry>, KeyHash>& choices() {
-  static auto* const instance = new PlanCache<Key, std::shared_ptr<Entry>, KeyHash>(conv_choices);
+using AllChoices = Choices<ConvGraph, ConvGraphHash, Choice>;
+AllChoices& choices() {
+  static auto* const instance = new AllChoices(conv_choices);
   return *instance;  // never destroyed, as contexts are not
 }
 
@@ -292,7 +276,7 @@ std::string compute(Device device, ConvGraph& graph, const ConvPointers& pointer
   };
   align(graph.x, pointers.x), align(graph.weight, pointers.weight), align(graph.y, pointers.y);
   align(graph.add, pointers.add), align(graph.bias, pointers.bias);
-  const auto entry = choices().get({device, graph}, [] { return std::make_shared<Entry>(); });
+  const auto entry = choices().of(device, graph);
   Context& context = Context::of(device.index());  // may wait for another thread's recording, which may want the entry
   const std::lock_guard lock(entry->mutex);
   if (!entry->choice) entry->choice = std::make_unique<Choice>(graph, context, device);

@@ -313,25 +313,9 @@ class Choice {
   std::vector<NormTime> times_;   // of what is right
 };
 
-struct Key {
-  Device device;
-  NormGraph graph;
-  friend bool operator==(const Key&, const Key&) = default;
-};
-struct KeyHash {
-  size_t operator()(const Key& key) const {
-    return NormGraphHash{}(key.graph) + static_cast<size_t>(key.device.index());
-  }
-};
-
-// A choice is made under a lock of its own, so that threads that need others go on.
-struct Entry {
-  std::mutex mutex;
-  std::unique_ptr<Choice> choice;
-};
-
-PlanCache<Key, std::shared_ptr<Entry>, KeyHash>& choices() {
-  static auto* const instance = new PlanCache<Key, std::shared_ptr<Entry>, KeyHash>(norm_choices);
+using AllChoices = Choices<NormGraph, NormGraphHash, Choice>;
+AllChoices& choices() {
+  static auto* const instance = new AllChoices(norm_choices);
   return *instance;  // never destroyed, as contexts are not
 }
 
@@ -341,7 +325,7 @@ bool run_chosen(const NormGraph& graph, const NormCall& call) {
        {p.weight, p.bias, p.mean, p.inv_std, p.running_mean, p.running_var, p.grad_weight, p.grad_bias})
     if (alignment_of(operand) < 16) return false;  // that of the images is known; null is aligned
   const Device device = call.x.device();
-  const auto entry = choices().get({device, graph}, [] { return std::make_shared<Entry>(); });
+  const auto entry = choices().of(device, graph);
   Context& context = Context::of(device.index());  // may wait for another thread's recording, which may want the entry
   const std::lock_guard lock(entry->mutex);
   if (!entry->choice) {

@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+
+#include "dnn/device.h"
 
 namespace dnn::cuda {
 
@@ -57,6 +60,35 @@ class PlanCache {
   std::mutex mutex_;
   Entries entries_;
   std::unordered_map<Key, typename Entries::iterator, Hash> places_;
+};
+
+// What was chosen among the plans of a library, for each device and graph. A choice is made under a lock of its own, so
+// that threads that need others go on.
+template <class Graph, class GraphHash, class Choice>
+class Choices {
+ public:
+  struct Entry {
+    std::mutex mutex;
+    std::unique_ptr<Choice> choice;  // null until it is made
+  };
+
+  explicit Choices(size_t limit) : entries_(limit) {}
+  std::shared_ptr<Entry> of(Device device, const Graph& graph) {
+    return entries_.get({device, graph}, [] { return std::make_shared<Entry>(); });
+  }
+  size_t size() { return entries_.size(); }
+  void clear() { entries_.clear(); }
+
+ private:
+  struct Key {
+    Device device;
+    Graph graph;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    size_t operator()(const Key& key) const { return GraphHash{}(key.graph) + static_cast<size_t>(key.device.index()); }
+  };
+  PlanCache<Key, std::shared_ptr<Entry>, KeyHash> entries_;
 };
 
 }  // namespace dnn::cuda
