@@ -42,7 +42,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view first_words = "dnn plans 1\t";
-constexpr std::chrono::seconds patience{1};  // with a choice that is not in its file; others may follow
+constexpr std::chrono::seconds idle_time{1};       // of a choice that is not in its file; others may follow
+constexpr std::chrono::seconds short_patience{1};  // with other processes that write, where nobody asked for a write
 
 std::string variable(const char* name) {
   const char* const value = std::getenv(name);
@@ -149,16 +150,15 @@ void with_io_errors(const Call& call) {
 // Holds the lock of a file that several processes write. It lies beside the file, which a write replaces.
 class FileLock {
  public:
-  explicit FileLock(const std::string& path) {
+  FileLock(const std::string& path, Clock::duration patience) {
     // Whoever holds it writes for some milliseconds. One that was removed meanwhile locks nothing.
-    for (int attempt = 0; !take(path, attempt == attempts); ++attempt) ::usleep(pause);
+    for (const auto end = Clock::now() + patience; !take(path, Clock::now() >= end);) ::usleep(pause);
   }
   ~FileLock() { ::close(file_); }
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
  private:
-  static constexpr int attempts = 500;
   static constexpr useconds_t pause = 2000;
 
   // False when another process holds it, for which the last attempt throws.
@@ -200,9 +200,9 @@ class PlanFile {
   }
   bool unwritten() const { return unwritten_; }
 
-  void write() {
+  void write(Clock::duration patience) {
     file_system().create_folders(std::filesystem::path(path_).parent_path().string());
-    const FileLock lock(path_ + ".lock");
+    const FileLock lock(path_ + ".lock", patience);
     Entries merged = read_entries(path_, origin_);
     const uint64_t newest = merged.size();
     for (const auto& [problem, entry] : entries_) {
@@ -287,11 +287,11 @@ PlanFile* file_of(PlanFiles& files, const std::string& origin) {
 }
 
 // Writes all that it can; throws what the first of the others threw.
-void write_all(PlanFiles& files) {
+void write_all(PlanFiles& files, Clock::duration patience) {
   std::exception_ptr failure;
   for (auto& [path, file] : files.by_path) {
     try {
-      if (file.unwritten()) file.write();
+      if (file.unwritten()) file.write(patience);
     } catch (...) {
       if (!failure) failure = std::current_exception();
     }
@@ -305,7 +305,7 @@ void try_write(PlanFiles& files) noexcept {
   unwritten = false;
   if (files.failed) return;
   try {
-    write_all(files);
+    write_all(files, short_patience);
   } catch (const LockIsHeld&) {  // again when as much time has gone by
     files.failed = false;
     files.since = Clock::now();
@@ -338,14 +338,14 @@ void keep_plan(const std::string& origin, const std::string& problem, const Know
                                 const std::lock_guard lock(left.mutex);
                                 if (unwritten) try_write(left);
                               }) == 0;
-  if (!at_exit || now - files.since > patience) try_write(files);
+  if (!at_exit || now - files.since > idle_time) try_write(files);
 }
 
 void save_idle_plans() noexcept {
   if (!unwritten.load(std::memory_order_relaxed)) return;
   PlanFiles& files = plan_files();
   const std::unique_lock lock(files.mutex, std::try_to_lock);
-  if (lock.owns_lock() && unwritten && Clock::now() - files.since > patience) try_write(files);
+  if (lock.owns_lock() && unwritten && Clock::now() - files.since > idle_time) try_write(files);
 }
 
 void forget_plan_files() {
@@ -373,7 +373,7 @@ std::string plan_folder() {
 void save_plans() {
   detail::PlanFiles& files = detail::plan_files();
   const std::lock_guard lock(files.mutex);
-  detail::with_io_errors([&] { detail::write_all(files); });
+  detail::with_io_errors([&] { detail::write_all(files, detail::lock_patience); });
 }
 
 void clear_plans() {
@@ -394,7 +394,7 @@ void clear_plans() {
     throw IoError(fmt::format("io: cannot list {} ({})", folder, error.message()));
   detail::with_io_errors([&] {
     for (const std::string& path : paths) {
-      const detail::FileLock held(path + ".lock");
+      const detail::FileLock held(path + ".lock", detail::lock_patience);
       for (const char* suffix : {"", ".tmp", ".lock"}) file_system().remove(path + suffix);
     }
   });

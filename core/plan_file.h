@@ -8,6 +8,7 @@
 // Processes that run at the same time add to one file: a write reads it under a lock, and puts what is new to it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ void save_idle_plans() noexcept;
 
 // Forgets what was read and noted, as a new process begins; for tests.
 void forget_plan_files();
+
+// How long `save_plans` and `clear_plans` wait for other processes, of which many may write in turn; shorter in tests.
+inline std::chrono::milliseconds lock_patience{30'000};
 
 inline constexpr int64_t most_plans = 4096;                    // of a file; the oldest go first
 inline constexpr int64_t most_plan_bytes = int64_t{16} << 20;  // a larger file is not one of ours

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "dnn/cache.h"
@@ -288,7 +290,18 @@ TEST_F(PlanFile, ClearingRemovesPlansAndNothingElse) {
   EXPECT_THROW(clear_plans(), IoError);
 }
 
+// Makes `save_plans` and `clear_plans` give up soon.
+class Impatience {
+ public:
+  Impatience() { detail::lock_patience = std::chrono::milliseconds(100); }
+  ~Impatience() { detail::lock_patience = patience_; }
+
+ private:
+  const std::chrono::milliseconds patience_ = detail::lock_patience;
+};
+
 TEST_F(PlanFile, ClearingWaitsForOneThatWrites) {
+  const Impatience impatience;
   keep("conv", "a"), save_plans();
   const std::string lock = only_file() + ".lock";
   const int file = ::open(lock.c_str(), O_RDWR);
@@ -356,7 +369,20 @@ TEST_F(PlanFile, ThatCannotBeWrittenIsTriedOnce) {
   EXPECT_EQ(later("product"), "b");
 }
 
+TEST_F(PlanFile, OneThatOthersWriteInTurnForSecondsIsWrittenAfterThem) {
+  keep("conv", "a"), save_plans();
+  const std::string lock = only_file() + ".lock";
+  const int file = ::open(lock.c_str(), O_RDWR);
+  ASSERT_EQ(::flock(file, LOCK_EX), 0);
+  std::thread others([&] { ::usleep(1'500'000), ::close(file); });
+  keep("conv", "b");
+  EXPECT_NO_THROW(save_plans());
+  others.join();
+  EXPECT_EQ(later("conv"), "b");
+}
+
 TEST_F(PlanFile, OneThatAnotherProcessHoldsForLongIsAnError) {
+  const Impatience impatience;
   keep("conv", "a"), save_plans();
   const std::string lock = only_file() + ".lock";
   const int file = ::open(lock.c_str(), O_RDWR);
