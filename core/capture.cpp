@@ -139,7 +139,8 @@ class StepGraphs {
   std::vector<Tensor> call(const std::vector<Tensor>& given) {
     std::optional<Device> device;
     const std::vector<Tensor> inputs = brought(given, device);
-    if (!device) return plain(inputs, "its inputs lie on the CPU");
+    if (inputs.empty() && options_.device && options_.device->is_cuda()) device = options_.device;
+    if (!device) return plain(inputs, inputs.empty() ? "it has no inputs, and no GPU" : "its inputs lie on the CPU");
     const DeviceRuntime& table = runtime(*device);
     if (table.begin_capture == nullptr) return plain(inputs, fmt::format("{} has no graphs", *device));
     if (is_profiling()) return plain(inputs, "a profiler watches it");
@@ -268,13 +269,14 @@ class StepGraphs {
       variant.changes = most_changes;
       return plain(inputs, variant.obstacle = error.what());
     }
+    std::vector<TraceEntry> trace = recorder.trace();  // an ordinary call leaves its results as they are
     for (const Tensor& t : outputs)
       if (t.defined()) make_plain(t);  // in the graph: nobody can do so later
     const bool whole = recorder.is_recording();
     const std::string obstacle = recorder.obstacle();
     if (!whole) {  // interrupted, the rest was an ordinary call
       variant.obstacle = why_eager = obstacle;
-      variant.trace = recorder.trace();
+      variant.trace = std::move(trace);
       return outputs;
     }
     auto requirements = recorder.take_requirements();
@@ -283,10 +285,10 @@ class StepGraphs {
     nodes = graph->nodes();
     why_eager.clear();
     std::vector<Tensor> results = graph->launch();
-    const bool same = !variant.comparable || variant.trace == recorder.trace();
-    if (!same) outdated(variant, difference(variant.trace, recorder.trace()));
+    const bool same = !variant.comparable || variant.trace == trace;
+    if (!same) outdated(variant, difference(variant.trace, trace));
     if (!obstacle.empty()) outdated(variant, obstacle);
-    variant.trace = recorder.trace();
+    variant.trace = std::move(trace);
     variant.comparable = true;
     if (same && obstacle.empty())
       variant.graph = std::move(graph);

@@ -23,6 +23,7 @@
 #include "core/storage.h"
 #include "dnn/capture.h"
 #include "dnn/device.h"
+#include "dnn/random.h"
 #include "dnn/tensor.h"
 
 namespace dnn::detail {
@@ -42,6 +43,14 @@ struct Draw {
 };
 // The next ones of the default generator.
 Draw next_draw();
+// Those that a generator would give next, which stays as it is and which the captured step keeps.
+Draw draw_at(const std::shared_ptr<const Generator>& generator);
+
+// A number of the host that each repetition of a captured step asks for anew.
+struct HostNumber {
+  std::function<int64_t()> ask;
+  int64_t operator()() const { return ask(); }
+};
 
 // Registers what must be computed before each repetition of the step that is being recorded, without doing it now.
 void repeat_later(std::function<void()> effect);
@@ -70,6 +79,7 @@ class TraceHash {
     for (const int64_t size : shape) add(size);
   }
   void add(const Draw&) {}
+  void add(const HostNumber&) {}
   // Pointers say nothing; a struct that is more than bytes names its tensors and numbers.
   template <class T>
   void add(const T& value) {

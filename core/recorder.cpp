@@ -20,6 +20,16 @@ struct Computation {
   void operator()() const { run(); }
 };
 
+// What `take` gives, which a repetition asks anew.
+Draw repeated_draw(const std::function<Draw()>& take) {
+  Draw draw = take();
+  if (!is_recording()) return draw;
+  const auto again = std::make_shared<Draw>(draw);
+  current_recorder->repeat_later(Computation{[again, take] { *again = take(); }});
+  draw.again = again;
+  return draw;
+}
+
 }  // namespace
 
 // ---- the trace -----------------------------------------------------------------------------------------------------
@@ -213,19 +223,15 @@ void interrupt_capture(const char* what) {
 }
 
 Draw next_draw() {
-  const auto take = [] {
+  if (Recorder* const r = recorder()) r->draws();
+  return repeated_draw([] {
     Generator& generator = default_generator();
     return Draw{generator.seed(), generator.next_stream()};
-  };
-  Draw draw = take();
-  Recorder* const r = recorder();
-  if (r == nullptr) return draw;
-  r->draws();
-  if (!r->is_recording()) return draw;
-  const auto again = std::make_shared<Draw>(draw);
-  r->repeat_later(Computation{[again, take] { *again = take(); }});
-  draw.again = again;
-  return draw;
+  });
+}
+
+Draw draw_at(const std::shared_ptr<const Generator>& generator) {
+  return repeated_draw([generator] { return Draw{generator->seed(), generator->offset()}; });
 }
 
 }  // namespace dnn::detail

@@ -15,8 +15,9 @@ __global__ void binary_forward_kernel(F f, const T* a, const T* b, T* out, int64
   for (const auto i : grid_stride(pack_count<T>(n))) {
     Pack<T> left = load_vec(a, i, n);
     const Pack<T> right = load_vec(b, i, n);
-    for (int k = 0; k < Pack<T>::width; ++k)
+    unrolled<Pack<T>::width>([&](int k) {
       left.values[k] = static_cast<T>(f.forward(static_cast<C>(left.values[k]), static_cast<C>(right.values[k])));
+    });
     store_vec(out, i, n, left);
   }
 }
@@ -65,11 +66,11 @@ __global__ void binary_backward_kernel(F f, int operand, const T* grad, const T*
     Pack<T> left{}, right{}, before{};
     if constexpr (F::saves != functor::Saves::nothing) left = load_vec(a, i, n), right = load_vec(b, i, n);
     if (accumulate) before = load_vec(out, i, n);
-    for (int k = 0; k < Pack<T>::width; ++k) {
+    unrolled<Pack<T>::width>([&](int k) {
       const C gradient = binary_gradient(f, operand, static_cast<C>(pack.values[k]), static_cast<C>(left.values[k]),
                                          static_cast<C>(right.values[k]));
       pack.values[k] = static_cast<T>(accumulate ? static_cast<C>(before.values[k]) + gradient : gradient);
-    }
+    });
     store_vec(out, i, n, pack);
   }
 }

@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <bit>
 #include <type_traits>
-#include <utility>
 
 #include "cuda/kernels.h"
 #include "cuda/last_block.cuh"
@@ -22,13 +21,6 @@
 #include "cuda/vector.cuh"
 
 namespace dnn::cuda {
-
-// Calls body(0) to body(n - 1), each number known to the compiler, so that arrays indexed by them stay in registers.
-template <int n, class Body>
-__device__ inline void unrolled(const Body& body) {
-  [&]<int... k>(std::integer_sequence<int, k...>) { (body(k), ...); }
-  (std::make_integer_sequence<int, n>{});
-}
 
 inline constexpr int channel_threads = 256;
 inline constexpr int channel_blocks = 2;  // that a multiprocessor runs at once: up to 128 registers a thread

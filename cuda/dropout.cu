@@ -24,6 +24,12 @@ struct DropoutMask {
   DropoutRule rule;
 
   __device__ auto block(int64_t number) const { return philox(draw.seed, draw.stream, static_cast<uint64_t>(number)); }
+  // Of an element alone; an array indexed by its place would lie in memory.
+  __device__ uint32_t word(int64_t element) const {
+    const auto words = block(element / 4);
+    const uint32_t low = element % 2 == 0 ? words[0] : words[1], high = element % 2 == 0 ? words[2] : words[3];
+    return element % 4 < 2 ? low : high;
+  }
   template <class C>
   __device__ C apply(uint32_t word, C x) const {
     return !rule.nothing_kept && word >= rule.threshold ? static_cast<C>(rule.scale) * x : C(0);
@@ -81,8 +87,7 @@ __global__ void dropout_images_kernel(Varying<RandomStream> random, DropoutRule 
   for (const auto i : grid_stride(images.numel())) {
     const ImagePosition at = images.position(i);
     const int64_t element = (at.n * images.pixels + at.pixel) * images.channels + at.c;
-    const auto words = mask.block(element / 4);
-    put(out, i, accumulate, mask.apply(words[element % 4], static_cast<Compute<T>>(x[i])));
+    put(out, i, accumulate, mask.apply(mask.word(element), static_cast<Compute<T>>(x[i])));
   }
 }
 

@@ -6,6 +6,7 @@
 #include "core/math.h"
 #include "cuda/dispatch.h"
 #include "cuda/fault.cuh"
+#include "cuda/graph.h"
 #include "cuda/index.cuh"
 #include "cuda/kernels.h"
 #include "cuda/sort.cuh"
@@ -129,10 +130,12 @@ __global__ void nonzero_kernel(const bool* mask, const int64_t* counts, MaskShap
     if (!mask[i]) continue;
     int64_t* row = out + (counts[i] - 1) * shape.rank;
     int64_t rest = i;
-    for (int d = shape.rank - 1; d >= 0; --d) {
+    unrolled<Shape::max_rank>([&](int k) {
+      const int d = Shape::max_rank - 1 - k;
+      if (d >= shape.rank) return;
       row[d] = rest % shape.sizes[d];
       rest /= shape.sizes[d];
-    }
+    });
   }
 }
 
@@ -142,6 +145,27 @@ void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out) {
   for (int d = 0; d < mask.rank(); ++d) shape.sizes[d] = mask.shape()[d];
   launch(nonzero_kernel, context.grid(mask.numel()), context, elements<bool>(mask), elements<int64_t>(counts), shape,
          mask.numel(), elements<int64_t>(out));
+}
+
+// Out of a start that is not there come zeros.
+template <class T>
+__global__ void dynamic_slice_kernel(Varying<int64_t> start, const T* x, int64_t most, int64_t row, int64_t n, T* out,
+                                     LabelFault* fault) {
+  const int64_t first = start();
+  const bool good = first >= 0 && first <= most;
+  for (const auto i : grid_stride(n)) {
+    if (!good && i == 0) note_fault(fault, 0, first);
+    out[i] = good ? x[first * row + i] : T(0);
+  }
+}
+
+void dynamic_slice(const Tensor& x, const detail::HostNumber& start, const Tensor& out) {
+  Context& context = Context::of(out);
+  const int64_t n = out.numel(), most = x.shape()[0] - out.shape()[0];
+  visit_words(x, [&]<class T>(T) {
+    launch(dynamic_slice_kernel<T>, context.grid(n), context, varying(context, true, start), elements<T>(x), most,
+           n / out.shape()[0], n, elements<T>(out), context.label_fault(most + 1, "dynamic_slice", "start"));
+  });
 }
 
 }  // namespace dnn::cuda

@@ -98,6 +98,7 @@ void install() {
   fill_slot(kernel::gather, gather);
   fill_slot(kernel::scatter, scatter);
   fill_slot(kernel::nonzero, nonzero);
+  fill_slot(kernel::dynamic_slice, dynamic_slice);
   fill_slot(kernel::sort, sort);
   fill_slot(kernel::cumsum, cumsum);
   fill_slot(kernel::conv2d_layout, conv2d_layout);

@@ -50,6 +50,7 @@ void gather(const Tensor& x, const Tensor& index, const kernel::IndexShape& shap
 void scatter(const Tensor& source, const Tensor& index, const kernel::IndexShape& shape, kernel::Scatter how,
              const Tensor& out);
 void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out);
+void dynamic_slice(const Tensor& x, const detail::HostNumber& start, const Tensor& out);
 void sort(const Tensor& x, bool descending, const Tensor& values, const Tensor& indices);
 void cumsum(const Tensor& x, const kernel::ReduceShape& shape, bool reverse, const Tensor& out, bool accumulate);
 

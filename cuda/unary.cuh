@@ -16,7 +16,10 @@ template <class T, class F>
 __global__ void unary_forward_kernel(F f, const T* x, T* out, int64_t n) {
   for (const auto i : grid_stride(pack_count<T>(n))) {
     Pack<T> pack = load_vec(x, i, n);
-    for (T& value : pack.values) value = static_cast<T>(f.forward(static_cast<Compute<T>>(value)));
+    unrolled<Pack<T>::width>([&](int k) {
+      T& value = pack.values[k];
+      value = static_cast<T>(f.forward(static_cast<Compute<T>>(value)));
+    });
     store_vec(out, i, n, pack);
   }
 }
@@ -43,11 +46,11 @@ __global__ void unary_backward_kernel(F f, const T* grad, const T* saved, T* out
     Pack<T> kept{}, before{};
     if constexpr (F::saves != functor::Saves::nothing) kept = load_vec(saved, i, n);
     if (accumulate) before = load_vec(out, i, n);
-    for (int k = 0; k < Pack<T>::width; ++k) {
+    unrolled<Pack<T>::width>([&](int k) {
       const C value = static_cast<C>(kept.values[k]);
       const C gradient = static_cast<C>(pack.values[k]) * f.derivative(value, value);
       pack.values[k] = static_cast<T>(accumulate ? static_cast<C>(before.values[k]) + gradient : gradient);
-    }
+    });
     store_vec(out, i, n, pack);
   }
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "cuda/launch.cuh"
 #include "dnn/float16.h"
@@ -21,6 +22,13 @@ struct alignas(16) Pack {
   static constexpr int width = static_cast<int>(16 / sizeof(T));
   T values[width];
 };
+
+// Calls body(0) to body(n - 1), each number known to the compiler, so that arrays indexed by them stay in registers.
+template <int n, class Body>
+__device__ inline void unrolled(const Body& body) {
+  [&]<int... k>(std::integer_sequence<int, k...>) { (body(k), ...); }
+  (std::make_integer_sequence<int, n>{});
+}
 
 // Packs that hold n elements.
 template <class T>
@@ -40,7 +48,7 @@ __device__ inline Pack<T> load_vec(const T* data, int64_t index, int64_t n) {
   const int64_t begin = index * width;
   if (begin + width <= n && is_aligned(data)) return *reinterpret_cast<const Pack<T>*>(data + begin);
   Pack<T> pack;
-  for (int k = 0; k < width; ++k) pack.values[k] = begin + k < n ? data[begin + k] : T(0);
+  unrolled<width>([&](int k) { pack.values[k] = begin + k < n ? data[begin + k] : T(0); });
   return pack;
 }
 
@@ -53,9 +61,9 @@ __device__ inline void store_vec(T* data, int64_t index, int64_t n, const Pack<T
     *reinterpret_cast<Pack<T>*>(data + begin) = pack;
     return;
   }
-  for (int k = 0; k < width; ++k) {
+  unrolled<width>([&](int k) {
     if (begin + k < n) data[begin + k] = pack.values[k];
-  }
+  });
 }
 
 }  // namespace dnn::cuda

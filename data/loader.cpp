@@ -7,7 +7,6 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <numeric>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -57,6 +56,7 @@ class DataLoader::Iterator::Epoch {
   const Pass pass_;
   const std::vector<int64_t> order_;
   Tensor resident_order_;  // on the device
+  std::shared_ptr<const Generator> resident_generator_;
   const int64_t end_;
   int64_t position_;  // of the consumer
   Batch current_;
@@ -71,13 +71,6 @@ class DataLoader::Iterator::Epoch {
 
 namespace {
 
-std::vector<int64_t> make_order(const Pass& pass, int64_t samples, bool shuffle) {
-  if (shuffle) return pass.permutation(samples);
-  std::vector<int64_t> order(static_cast<size_t>(samples));
-  std::iota(order.begin(), order.end(), 0);
-  return order;
-}
-
 size_t slot_count(const LoaderOptions& options, int64_t batches) {
   const int64_t wanted = options.threads == 0 ? 1 : int64_t{options.threads} * options.prefetch;
   return static_cast<size_t>(std::clamp<int64_t>(batches, 1, wanted));
@@ -91,14 +84,15 @@ DataLoader::Iterator::Epoch::Epoch(SharedDataset dataset, std::shared_ptr<const 
       resident_(std::move(resident)),
       options_(options),
       pass_{options.seed, epoch},
-      order_(make_order(pass_, dataset_->size(), options.shuffle)),
+      order_(detail::order_of(pass_, dataset_->size(), options.shuffle)),
       end_(end_batch),
       position_(first_batch),
       slots_(slot_count(options, end_batch - first_batch)),
       scheduled_(first_batch),
       taken_(first_batch) {
   if (resident_) {
-    resident_order_ = resident_->order(order_);
+    resident_order_ = resident_->order(order_).to(options_.device);
+    resident_generator_ = std::make_shared<Generator>(detail::ResidentData::generator(pass_));
     load();
     return;
   }
@@ -179,7 +173,7 @@ Batch DataLoader::Iterator::Epoch::take_resident() {
   const NoGrad no_grad;
   const int64_t begin = position_ * options_.batch_size;
   const int64_t end = std::min(begin + options_.batch_size, std::ssize(order_));
-  Batch batch = resident_->batch(resident_order_.slice(0, begin, end), pass_);
+  Batch batch = resident_->batch(resident_order_.slice(0, begin, end), resident_generator_);
   Generator generator = pass_.batch_generator(position_);
   for (const BatchTransform& transform : options_.batch_transforms) transform(batch, generator);
   return batch;

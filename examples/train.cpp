@@ -19,7 +19,7 @@ using nlohmann::json;
 
 struct Settings {
   std::string data = "mnist", model = "lenet5", device = Device::best().str(), out = "", resume = "", init = "";
-  int64_t epochs = 12, batch = 128;
+  int64_t epochs = 12, batch = 128, steps_per_launch = 1;
   std::string optimizer = "sgd", schedule = "one-cycle", precision = "float32";
   std::vector<int64_t> milestones;
   double lr = 0.02, momentum = 0.9, weight_decay = 0, label_smoothing = 0, clip_norm = 0;
@@ -147,6 +147,7 @@ void train(const Settings& set) {
   TrainerOptions options{.epochs = set.epochs,
                          .device = device,
                          .lr_schedule = schedule_for(set, set.epochs * train.size()),
+                         .steps_per_launch = set.steps_per_launch,
                          .clip_norm = set.clip_norm,
                          .precision = precision,
                          .metadata = {{"classifier", description(set, data, image)}},
@@ -218,6 +219,8 @@ int main(int argc, char** argv) try {
   app.add_option("--flip", set.flip, "Mirror every second image");
   app.add_option("--cutout", set.cutout, "Erase a square of so many pixels; 0: none");
   app.add_option("--precision", set.precision, "float32, or on a GPU tf32 in all products, bf16 or fp16");
+  app.add_option("--steps-per-launch", set.steps_per_launch, "Steps that a GPU is given at once; more for small nets")
+      ->check(CLI::Range(1, 1'000));
   app.add_option("--seed", set.seed, "Of the first weights, the order of the images and all other chance");
   app.add_option("--device", set.device, "Where to compute: cpu or cuda");
   app.add_option("--threads", set.threads, "Threads that load images");

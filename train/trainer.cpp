@@ -83,37 +83,50 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
     notify([&](Callback& callback) { callback.on_fit_end(*this); });
   } catch (...) {
     interrupt_.reset();
-    captured_.reset();
+    captured_.reset(), resident_.reset(), taken_.clear();
     notify([&](Callback& callback) { callback.on_fit_failed(*this); });
     throw;
   }
   interrupt_.reset();
-  captured_.reset();
+  captured_.reset(), resident_.reset();
   return history_;
 }
 
 void Trainer::run_epoch(DataLoader& train, DataLoader* validation) {
   begin_epoch(train);
   notify([&](Callback& callback) { callback.on_epoch_begin(*this); });
-  const bool launches = options_.capture && device_.is_cuda();
-  const int64_t most = options_.accumulate * (launches ? options_.steps_per_launch : 1);
-  std::vector<Batch> batches;  // of one step, or of all steps of a launch
-  for (const Batch& batch : train) {
-    batches.push_back(batch);
-    const int64_t count = static_cast<int64_t>(batches.size());
-    if (count < most && batch_ + count < batches_) continue;
-    train_steps(batches);
-    batches.clear();
-    if (cancelled() && batch_ < batches_) return cut_epoch();
+  if (resident_) {
+    for (int64_t number = batch_; number < batches_; ++number)
+      if (!take({.samples = resident_->samples(number), .number = number})) return cut_epoch();
+  } else {
+    for (const Batch& batch : train)
+      if (!take({.samples = batch.input.size(0), .batch = batch})) return cut_epoch();
   }
   EpochStats stats = training_stats();
   if (validation && !validate(*validation, stats)) return cut_epoch();
   end_epoch(stats);
 }
 
+// Collects the batches of a step or a launch, and makes these; false when the epoch is to be cut.
+bool Trainer::take(StepBatch batch) {
+  const int64_t steps = captures() ? options_.steps_per_launch : 1;
+  taken_.push_back(std::move(batch));
+  const auto count = static_cast<int64_t>(taken_.size());
+  if (count < options_.accumulate * steps && batch_ + count < batches_) return true;
+  const std::vector<StepBatch> batches = std::exchange(taken_, {});
+  train_steps(batches);
+  return !cancelled() || batch_ == batches_;
+}
+
 void Trainer::begin_epoch(DataLoader& train) {
   batches_ = train.size();
   train.set_epoch(epoch_, batch_);
+  const LoaderOptions& how = train.options();
+  if (captures() && how.resident && how.device == device_ && how.batch_transforms.empty()) {
+    if (!resident_) resident_.emplace(train);
+    resident_->begin(epoch_);
+    train.set_epoch(epoch_ + 1);  // as if that one had been begun
+  }
   epoch_samples_ = samples_of(train);
   samples_ = std::min(batch_ * train.options().batch_size, epoch_samples_);
   if (!gathering_) {  // else it goes on where it was cut short

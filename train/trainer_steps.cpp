@@ -63,17 +63,18 @@ std::vector<Tensor> tensors_of(std::span<const Batch> batches) {
   return tensors;
 }
 
-int64_t samples_of(std::span<const Batch> batches) {
+template <class Batches>
+int64_t samples_of(const Batches& batches) {
   int64_t count = 0;
-  for (const Batch& batch : batches) count += batch.input.size(0);
+  for (const auto& batch : batches) count += batch.samples;
   return count;
 }
 
 }  // namespace
 
 // The steps of these batches: in one launch if nobody looks into any of them, else one after the other.
-void Trainer::train_steps(std::span<const Batch> batches) {
-  std::vector<std::span<const Batch>> steps;
+void Trainer::train_steps(StepBatches batches) {
+  std::vector<StepBatches> steps;
   for (auto left = batches; !left.empty(); left = left.subspan(steps.back().size()))
     steps.push_back(left.first(std::min(left.size(), static_cast<size_t>(options_.accumulate))));
   const auto count = static_cast<int64_t>(steps.size());
@@ -84,22 +85,23 @@ void Trainer::train_steps(std::span<const Batch> batches) {
   }
 }
 
-void Trainer::train_step(std::span<const Batch> batches) {
+void Trainer::train_step(StepBatches batches) {
   begin_step();
   std::vector<Tensor> results;
   if (may_capture(1)) {
     lr_factors_ = {lr_factor_};
     results = launch(batches);
   } else {
-    std::vector<Tensor> inputs = tensors_of(batches);
+    const std::vector<Batch> all = made(batches);
+    std::vector<Tensor> inputs = tensors_of(all);
     for (Tensor& input : inputs) input = input.to(device_);
-    results = compute(inputs, batches);
+    results = compute(inputs, all);
   }
   end_step(batches, results);
   notify([&](Callback& callback) { callback.on_checkpoint(*this); });
 }
 
-void Trainer::launch_steps(std::span<const Batch> batches, std::span<const std::span<const Batch>> steps) {
+void Trainer::launch_steps(StepBatches batches, std::span<const StepBatches> steps) {
   lr_factors_.clear();
   {
     const Restored position({&step_, &batch_});
@@ -140,7 +142,7 @@ void Trainer::begin_step() {
 }
 
 // Takes output and target of each batch.
-void Trainer::end_step(std::span<const Batch> batches, std::span<const Tensor> results) {
+void Trainer::end_step(StepBatches batches, std::span<const Tensor> results) {
   for (size_t i = 0; i < results.size(); i += 2)
     for (const auto& metric : options_.metrics) metric->update(results[i], results[i + 1]);
   samples_ += samples_of(batches);
@@ -149,8 +151,14 @@ void Trainer::end_step(std::span<const Batch> batches, std::span<const Tensor> r
   notify([&](Callback& callback) { callback.on_step_end(*this); });
 }
 
+std::vector<Batch> Trainer::made(StepBatches batches) const {
+  std::vector<Batch> all;
+  for (const StepBatch& batch : batches) all.push_back(resident_ ? resident_->make(batch.number) : batch.batch);
+  return all;
+}
+
 // The captured step or steps of these batches, at the rates that `lr_factors_` say.
-std::vector<Tensor> Trainer::launch(std::span<const Batch> batches) {
+std::vector<Tensor> Trainer::launch(StepBatches batches) {
   {
     const ScaledLearningRate last(*optimizer_, lr_factors_.back());
     lr_ = optimizer_->lr();
@@ -158,27 +166,41 @@ std::vector<Tensor> Trainer::launch(std::span<const Batch> batches) {
   lr_factor_ = lr_factors_.front();
   const ScaledLearningRate scaled(*optimizer_, lr_factor_);  // also where nothing but a graph is launched
   completed_ = 0;
+  launched_ = batches;
   if (!captured_)
     captured_.emplace([this](const std::vector<Tensor>& all) { return compute_steps(all); },
-                      CaptureOptions{.device = device_, .eager_calls = 1, .required = false});
-  return (*captured_)(tensors_of(batches));
+                      CaptureOptions{.device = device_,
+                                     .mode = [this] { return samples_of(launched_); },  // for steps without inputs
+                                     .eager_calls = 1,
+                                     .required = false});
+  return (*captured_)(resident_ ? std::vector<Tensor>() : tensors_of(made(batches)));
 }
 
-// What is captured: the steps of these inputs, the first one at the rate that the optimizer has.
-std::vector<Tensor> Trainer::compute_steps(const std::vector<Tensor>& inputs) {
-  const size_t most = 2 * static_cast<size_t>(options_.accumulate);
-  if (inputs.size() <= most) return compute(inputs, {});
+// What is captured: the steps of `launched_`, the first one at the rate that the optimizer has. Without inputs it makes
+// their batches. Where one fails while they are recorded, the device has made none of those before it.
+std::vector<Tensor> Trainer::compute_steps(const std::vector<Tensor>& given) {
+  const size_t most = static_cast<size_t>(options_.accumulate);
   std::vector<Tensor> results;
-  for (size_t begin = 0; begin < inputs.size(); begin += most) {
-    const std::span step = std::span(inputs).subspan(begin, std::min(most, inputs.size() - begin));
-    if (begin > 0)
-      detail::repeat([this, number = begin / most] {
-        lr_factor_ = lr_factors_[number];
-        optimizer_->scale_lr(lr_factor_);
-      });
-    const std::vector<Tensor> part = compute({step.begin(), step.end()}, {});
-    ++completed_;
-    results.insert(results.end(), part.begin(), part.end());
+  int64_t steps = 0;
+  try {
+    for (size_t begin = 0; begin < launched_.size(); begin += most, ++steps) {
+      if (begin > 0)
+        detail::repeat([this, steps] {
+          lr_factor_ = lr_factors_[static_cast<size_t>(steps)];
+          optimizer_->scale_lr(lr_factor_);
+        });
+      std::vector<Tensor> inputs;
+      for (size_t i = begin; i < std::min(begin + most, launched_.size()); ++i) {
+        const Batch batch = resident_ ? resident_->make([this, i] { return launched_[i].number; })
+                                      : Batch{given[2 * i], given[2 * i + 1]};
+        inputs.insert(inputs.end(), {batch.input, batch.target});
+      }
+      const std::vector<Tensor> part = compute(inputs, {});
+      results.insert(results.end(), part.begin(), part.end());
+    }
+  } catch (...) {
+    completed_ = detail::is_recording() ? 0 : steps;
+    throw;
   }
   return results;
 }
@@ -223,7 +245,7 @@ std::vector<Tensor> Trainer::compute(const std::vector<Tensor>& inputs, std::spa
 
 // Whether nobody looks into the next steps. That a callback does not is known after the first one.
 bool Trainer::may_capture(int64_t steps) {
-  if (!options_.capture || !device_.is_cuda()) return false;
+  if (!captures()) return false;
   const Restored position({&step_, &batch_});
   const auto ignores = [this](const auto& c) { return c->ignores_updates_ || !c->wants_update(*this); };
   for (int64_t i = 0; i < steps; ++i, ++step_, batch_ += options_.accumulate)

@@ -138,4 +138,14 @@ void nonzero(const Tensor& mask, const Tensor& counts, const Tensor& out) {
   }
 }
 
+void dynamic_slice(const Tensor& x, const detail::HostNumber& start, const Tensor& out) {
+  const int64_t first = start(), most = x.shape()[0] - out.shape()[0];
+  if (first < 0 || first > most)
+    throw IndexError(fmt::format("dynamic_slice: start {} at position 0, expected 0 <= start < {}", first, most + 1));
+  const size_t bytes = static_cast<size_t>(out.numel()) * size_of(out.dtype());
+  const size_t row = bytes / static_cast<size_t>(out.shape()[0]);
+  std::memcpy(detail::raw(out), static_cast<const std::byte*>(detail::raw(x)) + static_cast<size_t>(first) * row,
+              bytes);
+}
+
 }  // namespace dnn::cpu

@@ -80,6 +80,7 @@ void install() {
   fill(kernel::gather, gather);
   fill(kernel::scatter, scatter);
   fill(kernel::nonzero, nonzero);
+  fill(kernel::dynamic_slice, dynamic_slice);
   fill(kernel::sort, sort);
   fill(kernel::cumsum, cumsum);
 }

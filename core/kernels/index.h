@@ -50,9 +50,20 @@ inline constinit Slot<void(const Tensor& source, const Tensor& index, const Inde
 // order; counts (int64) = how many are set up to and including each.
 inline constinit Slot<void(const Tensor& mask, const Tensor& counts, const Tensor& out)> nonzero{"nonzero"};
 
+struct SliceWork {
+  detail::Work operator()(const Tensor& x, const detail::HostNumber&, const Tensor& out) const {
+    return {.bytes = detail::traffic_of(out) - detail::traffic_of(x)};
+  }
+};
+
+// out [m, ...] = rows start() to start() + m of x [n, ...]. Any type, contiguous, plain, not empty. A start outside of
+// [0, n - m] throws IndexError (on a GPU at the next wait).
+inline constinit Slot<void(const Tensor& x, const detail::HostNumber& start, const Tensor& out)> dynamic_slice{
+    "dynamic_slice"};
+
 template <class Visit>
 void visit_index_slots(Visit&& visit) {
-  visit(gather), visit(scatter), visit(nonzero);
+  visit(gather), visit(scatter), visit(nonzero), visit(dynamic_slice);
 }
 
 }  // namespace dnn::kernel

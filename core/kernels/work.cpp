@@ -17,6 +17,7 @@ void install_work() {
   relayout.set_work(RelayoutWork{});
   gather.set_work(PickWork{});
   scatter.set_work(PlaceWork{});
+  dynamic_slice.set_work(SliceWork{});
   sgd_update.set_work(UpdateWork{});
   adam_update.set_work(UpdateWork{});
   rmsprop_update.set_work(UpdateWork{});

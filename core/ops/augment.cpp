@@ -74,8 +74,9 @@ Layout layout_for(const Shape& shape, DType type, Device device) {
   return layout;
 }
 
-// `generator`: null for the default one.
-Tensor augment(const Tensor& images, const Tensor& indices, const AugmentOptions& options, Generator* generator) {
+// `take_draw` takes the random numbers, when all else is in order.
+template <class TakeDraw>
+Tensor augment(const Tensor& images, const Tensor& indices, const AugmentOptions& options, const TakeDraw& take_draw) {
   const char* const where = "augment_images";
   detail::check_defined(where, {{"images", &images}});
   detail::check_same_device(where, {{"images", &images}, {"indices", &indices}});
@@ -87,9 +88,7 @@ Tensor augment(const Tensor& images, const Tensor& indices, const AugmentOptions
       throw DTypeError(
           fmt::format("{}: indices are {}, expected int64 (indices {})", where, indices.dtype(), indices.shape()));
   }
-  if (generator != nullptr) detail::interrupt_capture("augmentation with a generator of its own");
-  const detail::Draw draw =
-      generator == nullptr ? detail::next_draw() : detail::Draw{generator->seed(), generator->next_stream()};
+  const detail::Draw draw = take_draw();
   const int64_t count = indices.defined() ? indices.shape()[0] : problem.images;
   const Tensor out =
       detail::allocate({count, problem.channels, problem.rows, problem.columns}, options.dtype, images.device());
@@ -104,18 +103,28 @@ Tensor augment(const Tensor& images, const Tensor& indices, const AugmentOptions
 }  // namespace
 
 Tensor augment_images(const Tensor& images, const AugmentOptions& options) {
-  return augment(images, {}, options, nullptr);
+  return augment(images, {}, options, [] { return detail::next_draw(); });
 }
 
 Tensor augment_images(const Tensor& images, const Tensor& indices, const AugmentOptions& options) {
   detail::check_defined("augment_images", {{"indices", &indices}});
-  return augment(images, indices, options, nullptr);
+  return augment(images, indices, options, [] { return detail::next_draw(); });
 }
 
 Tensor augment_images(const Tensor& images, const Tensor& indices, const AugmentOptions& options,
                       Generator& generator) {
   detail::check_defined("augment_images", {{"indices", &indices}});
-  return augment(images, indices, options, &generator);
+  return augment(images, indices, options, [&] {
+    detail::interrupt_capture("augmentation with a generator of its own");
+    return detail::Draw{generator.seed(), generator.next_stream()};
+  });
+}
+
+Tensor augment_images(const Tensor& images, const Tensor& indices, const AugmentOptions& options,
+                      const std::shared_ptr<const Generator>& generator) {
+  detail::check_defined("augment_images", {{"indices", &indices}});
+  if (!generator) throw ArgumentError("augment_images: generator is null");
+  return augment(images, indices, options, [&] { return detail::draw_at(generator); });
 }
 
 }  // namespace dnn

@@ -172,6 +172,21 @@ Tensor take(const Tensor& x, const Tensor& index) {
                 index.shape());
 }
 
+Tensor dynamic_slice(const Tensor& x, const std::function<int64_t()>& start, int64_t size) {
+  detail::check_defined("dynamic_slice", {{"input", &x}});
+  if (!start) throw ArgumentError("dynamic_slice: start is an empty function");
+  if (x.rank() == 0)
+    throw ShapeError("dynamic_slice: the input is a scalar, expected at least one dimension (input [])");
+  if (size < 0 || size > x.shape()[0])
+    throw ShapeError(
+        fmt::format("dynamic_slice: size is {}, expected 0 to {} (input {})", size, x.shape()[0], x.shape()));
+  Shape shape = x.shape();
+  shape[0] = size;
+  const Tensor out = detail::allocate(shape, x.dtype(), x.device());
+  if (out.numel() > 0) kernel::dynamic_slice[x.device()](detail::plain(x.detach().contiguous()), {start}, out);
+  return out;
+}
+
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
   const ScatterArguments a = check_scatter("scatter_add", x, dim, index, source);
   check_numbers("scatter_add", x);

@@ -113,6 +113,13 @@ TEST(Profiler, CountsWhatIsPickedAndPlaced) {
   ASSERT_THAT(names_of(profiler), ElementsAre("gather", "fill", "fill backward", "scatter backward"));
   EXPECT_EQ(profiler.operations()[0].bytes, 2 * 3 * 4 * 4 + 3 * 8);
   EXPECT_EQ(profiler.operations()[3].bytes, 2 * 3 * 4 * 4 + 3 * 8);
+  profiler.clear();
+  {
+    const auto running = profiler.start();
+    dynamic_slice(
+        table, [] { return 7; }, 3);
+  }
+  EXPECT_EQ(profiler.operations()[0].bytes, 2 * 3 * 4 * 4);
 }
 
 TEST(Profiler, CountsNothingWhileItIsOff) {

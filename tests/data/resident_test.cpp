@@ -102,6 +102,50 @@ TEST(Resident, TransformsOfBatchesComeAfter) {
   EXPECT_EQ((-plain.begin()->input).to_vector<float>(), negated.begin()->input.to_vector<float>());
 }
 
+TEST(Resident, BatchesByNumberAreThoseOfTheLoader) {
+  const LoaderOptions options{
+      .batch_size = 5, .shuffle = true, .seed = 4, .resident = true, .augment = {.padding = 2, .flip = 0.5}};
+  const auto compare = [](const SharedDataset& dataset, const LoaderOptions& with) {
+    DataLoader loader(dataset, with);
+    ResidentBatches batches(loader);
+    EXPECT_EQ(batches.count(), loader.size());
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      batches.begin(epoch);
+      const Loaded expected = load(loader);
+      Loaded actual;
+      for (int64_t number = 0; number < batches.count(); ++number) {
+        const auto [input, target] = number % 2 == 0 ? batches.make(number) : batches.make([&] { return number; });
+        EXPECT_EQ(batches.samples(number), target.size(0));
+        actual.inputs.push_back(input.to_vector<float>());
+        actual.targets.push_back(target.to_vector<int64_t>());
+      }
+      EXPECT_EQ(actual, expected);
+    }
+  };
+  compare(images(23), options);
+  compare(Subset(images(40), {3, 1, 39, 1, 0, 17, 22, 9, 30, 31, 11}), options);
+  compare(TensorDataset(rand({23, 2}), randint(0, 9, {23}, {.dtype = DType::int64})),
+          {.batch_size = 5, .drop_last = true, .resident = true});
+}
+
+TEST(Resident, BatchesByNumberThatCannotBeAreErrors) {
+  const ImageDataset all = images(4);
+  EXPECT_ERROR(ResidentBatches(DataLoader(all)), ArgumentError, "ResidentBatches: the loader is not resident (bytes)");
+  const auto negate = [](Batch& batch, Generator&) { batch.input = -batch.input; };
+  EXPECT_ERROR(ResidentBatches(DataLoader(all, {.batch_transforms = {negate}, .resident = true})), ArgumentError,
+               "ResidentBatches: the loader has 1 batch transforms, expected none (bytes)");
+  ResidentBatches batches(DataLoader(all, {.batch_size = 3, .resident = true}));
+  EXPECT_ERROR(batches.begin(-1), ArgumentError, "ResidentBatches: epoch is -1, expected 0 or more");
+  for (const int64_t number : {-1, 2}) {
+    const std::string message = "ResidentBatches: there is no batch " + std::to_string(number) + " (2 batches)";
+    EXPECT_ERROR(batches.make(number), ArgumentError, message);
+    EXPECT_ERROR(batches.make([=] { return number; }), ArgumentError, message);
+    EXPECT_ERROR(batches.samples(number), ArgumentError, message);
+  }
+  EXPECT_ERROR(batches.make(std::function<int64_t()>()), ArgumentError, "ResidentBatches: number is an empty function");
+  EXPECT_EQ(batches.make(1).target.numel(), 1);
+}
+
 class Inverted : public ImageDataset {
  public:
   using ImageDataset::ImageDataset;

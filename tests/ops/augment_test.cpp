@@ -159,6 +159,8 @@ TEST(AugmentImages, NamesWhatIsWrong) {
   EXPECT_ERROR(augment_images({}), ArgumentError, "augment_images: images is undefined, expected a tensor");
   EXPECT_ERROR(augment_images(images, Tensor(), {}), ArgumentError,
                "augment_images: indices is undefined, expected a tensor");
+  EXPECT_ERROR(augment_images(images, zeros({1}, {.dtype = DType::int64}), {}, std::shared_ptr<const Generator>()),
+               ArgumentError, "augment_images: generator is null");
   EXPECT_ERROR(augment_images(zeros({3, 4, 5}, bytes)), ShapeError,
                "augment_images: images has 3 dimensions, expected 4 (images [3, 4, 5])");
   EXPECT_ERROR(augment_images(zeros({2, 3, 4, 5})), DTypeError,

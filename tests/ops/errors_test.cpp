@@ -268,6 +268,13 @@ TEST(Errors, Indexing) {
                "index_select: index is float32, expected int64 or int32 (index [2])");
   EXPECT_ERROR(index_select(zeros({}), 0, two), ShapeError,
                "index_select: the input is a scalar, expected at least one dimension (input [])");
+  const auto start = [] { return 0; };
+  EXPECT_ERROR(dynamic_slice(zeros({}), start, 0), ShapeError,
+               "dynamic_slice: the input is a scalar, expected at least one dimension (input [])");
+  for (const int size : {-1, 3})
+    EXPECT_ERROR(dynamic_slice(x, start, size), ShapeError,
+                 "dynamic_slice: size is " + std::to_string(size) + ", expected 0 to 2 (input [2, 3])");
+  EXPECT_ERROR(dynamic_slice(x, {}, 1), ArgumentError, "dynamic_slice: start is an empty function");
   EXPECT_ERROR(gather(x, 0, two), ShapeError,
                "gather: index [2] reaches beyond input [2, 3], expected one no larger except in dimension 0");
   EXPECT_ERROR(scatter_add(x, 1, matrix, zeros({2, 1})), ShapeError,

@@ -195,6 +195,35 @@ Row index_add_row() {
   return row.with_integers().within(16, 8);
 }
 
+Row dynamic_slice_row() {
+  Row row{.operation = "dynamic_slice"};
+  for (const auto& [shape, start, size] : {std::tuple<Shape, int64_t, int64_t>{{5}, 1, 3},
+                                           {{4, 3, 2}, 0, 4},
+                                           {{4, 3}, 3, 1},
+                                           {{4, 3}, 4, 0},
+                                           {{3, 0}, 1, 2}})
+    row.sample({.label = std::to_string(size) + " from " + std::to_string(start) + " of " + shape.str(),
+                .inputs = {Input(shape)},
+                .function =
+                    [start = start, size = size](const Args& x) {
+                      return dynamic_slice(
+                          x[0], [=] { return start; }, size);
+                    },
+                .reference =
+                    [start = start, size = size](const std::vector<Array>& x) {
+                      Shape shape = x[0].shape;
+                      shape[0] = size;
+                      Array y(shape);
+                      for_each_index(shape, [&](const Shape& to) {
+                        Shape from = to;
+                        from[0] += start;
+                        y.at(to) = x[0].at(from);
+                      });
+                      return y;
+                    }});
+  return row.with_integers(all_integers()).no_gradient();
+}
+
 Row nonzero_row() {
   Row row{.operation = "nonzero"};
   for (const auto& [shape, values] : {std::pair<Shape, std::vector<double>>{{2, 3}, {0, 2, 0, -1, 1, 0}},
@@ -245,8 +274,9 @@ Row masked_select_row() {
 }
 
 const Rows rows{
-    index_select_row(),  gather_row(),           take_row(),      scatter_add_row(), scatter_add_in_place_row(),
-    scatter_write_row(), scatter_in_place_row(), index_add_row(), nonzero_row(),     masked_select_row()};
+    index_select_row(),  gather_row(),           take_row(),      scatter_add_row(),   scatter_add_in_place_row(),
+    scatter_write_row(), scatter_in_place_row(), index_add_row(), dynamic_slice_row(), nonzero_row(),
+    masked_select_row()};
 
 // ---- beyond the table -----------------------------------------------------------------------------------------------
 
@@ -300,6 +330,13 @@ TEST(Indexing, ABadIndexIsReportedWithTheFacts) {
                "index_select: index 3 at position 1, expected 0 <= index < 3");
   EXPECT_ERROR(gather(x, 0, indices({0, 1, -1}, {1, 3})).sum().item(), IndexError,
                "gather: index -1 at position 2, expected 0 <= index < 2");
+  for (const int64_t start : {-1, 2})
+    EXPECT_ERROR(dynamic_slice(
+                     x, [=] { return start; }, 1)
+                     .sum()
+                     .item(),
+                 IndexError,
+                 "dynamic_slice: start " + std::to_string(start) + " at position 0, expected 0 <= start < 2");
   EXPECT_ERROR(take(x, indices({6}, {1})).item(), IndexError, "take: index 6 at position 0, expected 0 <= index < 6");
   EXPECT_ERROR(scatter_add(x, 0, indices({0, 2}, {1, 2}), ones({1, 2}, {.device = device()})).sum().item(), IndexError,
                "scatter_add: index 2 at position 1, expected 0 <= index < 2");

@@ -305,23 +305,31 @@ TEST_F(TrainCapture, ACheckpointWithinALaunchIsRefused) {
   }
 }
 
-TEST_F(TrainCapture, AFailureWithinALaunchKeepsTheStepsBeforeIt) {
-  Sequential net(Flatten(), Linear(64, classes));
-  net.to(Device::cuda());
-  int64_t calls = 0;
-  Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
-                  {.loss =
-                       [&](const Tensor& y, const Tensor& labels) {
-                         if (++calls == 6) throw IoError("the loss fails");
-                         return cross_entropy(y, labels);
-                       },
-                   .steps_per_launch = 3,
-                   .progress = Progress::off});
-  DataLoader loader(pictures(12 * batch_size, 1, 8), {.batch_size = batch_size});
-  EXPECT_THROW(trainer.fit(loader), IoError);
-  EXPECT_EQ(trainer.step(), 5);
-  EXPECT_EQ(trainer.batch(), 5);
-  EXPECT_EQ(trainer.samples(), 5 * batch_size);
+// The first launch of three steps is watched, the second is recorded: none of its steps has been made then.
+TEST_F(TrainCapture, AFailureWithinALaunchKeepsTheStepsThatWereMade) {
+  const auto run = [](int64_t failing_call, int64_t steps, bool capture) {
+    manual_seed(3);
+    Sequential net(Flatten(), Linear(64, classes));
+    net.to(Device::cuda());
+    int64_t calls = 0;
+    Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1, .momentum = 0.9}),
+                    {.loss =
+                         [&](const Tensor& y, const Tensor& labels) {
+                           if (++calls == failing_call) throw IoError("the loss fails");
+                           return cross_entropy(y, labels);
+                         },
+                     .capture = capture,
+                     .steps_per_launch = 3,
+                     .progress = Progress::off});
+    DataLoader loader(pictures(12 * batch_size, 1, 8), {.batch_size = batch_size});
+    EXPECT_THROW(trainer.fit(loader), IoError);
+    EXPECT_EQ(trainer.step(), steps);
+    EXPECT_EQ(trainer.batch(), steps);
+    EXPECT_EQ(trainer.samples(), steps * batch_size);
+    return numbers(net.state_dict());
+  };
+  EXPECT_EQ(run(3, 2, true), run(3, 2, false)) << "watched";
+  EXPECT_EQ(run(5, 3, true), run(4, 3, false)) << "recorded";
 }
 
 // Two parameters at one step are one launch when that is recorded; a state that tells them apart needs another.

@@ -50,8 +50,8 @@ class CaptureError : public Error {
 
 /// Options of `capture`.
 struct CaptureOptions {
-  std::optional<Device> device =
-      std::nullopt;  ///< Where inputs are brought first; not given: they stay where they are.
+  /// Where inputs are brought first, and where a step without inputs works; not given: inputs stay where they are.
+  std::optional<Device> device = std::nullopt;
   /// Asked before each call: calls of another mode have a graph of their own. `[&] { return net.training(); }` for a
   /// step that is called in training and in evaluation.
   std::function<int64_t()> mode = {};

@@ -10,6 +10,7 @@
 #include "dnn/data/image_grid.h"
 #include "dnn/data/loader.h"
 #include "dnn/data/mnist.h"
+#include "dnn/data/resident.h"
 #include "dnn/data/statistics.h"
 #include "dnn/data/subset.h"
 #include "dnn/data/synthetic.h"

@@ -1,6 +1,7 @@
 // Augmentation of batches of images: bytes become numbers in a random window, all in one kernel.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "dnn/ops/conv.h"
@@ -31,5 +32,9 @@ Tensor augment_images(const Tensor& images, const AugmentOptions& options = {});
 Tensor augment_images(const Tensor& images, const Tensor& indices, const AugmentOptions& options = {});
 /// The same with a generator of one's own, which a captured step (dnn/capture.h) cannot repeat.
 Tensor augment_images(const Tensor& images, const Tensor& indices, const AugmentOptions& options, Generator& generator);
+/// The same with the numbers that a generator would give next, which stays as it is. A captured step keeps it, and each
+/// repetition looks at the state that it has by then. Throws ArgumentError for a null pointer.
+Tensor augment_images(const Tensor& images, const Tensor& indices, const AugmentOptions& options,
+                      const std::shared_ptr<const Generator>& generator);
 
 }  // namespace dnn

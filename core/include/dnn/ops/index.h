@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <variant>
 
@@ -57,6 +58,12 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index);
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);
 /// Elements of the flattened tensor: the result has the index's shape. Throws DTypeError, IndexError.
 Tensor take(const Tensor& x, const Tensor& index);
+
+/// Rows start() to start() + size of x, as a copy: [n, ...] -> [size, ...]. Like `x.slice(0, start, start + size)`, but
+/// each repetition of a captured step (dnn/capture.h) asks `start` anew, so that a step finds its own part of what lies
+/// on the GPU. The step keeps `start`, which is asked any number of times, of an empty result never. No gradient.
+/// Throws ShapeError, ArgumentError for an empty function, IndexError.
+Tensor dynamic_slice(const Tensor& x, const std::function<int64_t()>& start, int64_t size);
 
 /// x with y[i][index[i][j][k]][k] += source[i][j][k] for dim 1, and so on; the index may be smaller than both tensors.
 /// Sums are the same in every run. Throws ShapeError, DTypeError, IndexError.

@@ -23,7 +23,8 @@ Tensor bmm(const Tensor& a, const Tensor& b);
 Tensor dot(const Tensor& a, const Tensor& b);
 /// Products of all pairs: [m] x [n] -> [m, n]. Throws ShapeError.
 Tensor outer(const Tensor& a, const Tensor& b);
-/// input * weight^T + bias: [..., in], [out, in], [out] -> [..., out]. An undefined bias is left out. Throws
+/// input * weight^T + bias: [..., in], [out, in], [out] -> [..., out]. An undefined bias is left out. On a GPU the last
+/// bits may differ between calls with and without gradients, where another fused product is the fastest. Throws
 /// ShapeError.
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const LinearOptions& options = {});
 

@@ -12,7 +12,8 @@
 //                                             .resident = true, .augment = {.padding = 4, .flip = 0.5}});
 //
 // A batch is then one kernel, which gathers the images, shifts and mirrors them at random and normalises them, and one
-// more for the targets; the host sends the order of the samples once an epoch.
+// more for the targets; the host sends the order of the samples once an epoch. A captured step may make its batches
+// itself (dnn/data/resident.h).
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,7 @@ namespace dnn {
 namespace detail {
 class ResidentData;
 }
+class ResidentBatches;
 
 /// Options of `DataLoader`.
 struct LoaderOptions {
@@ -78,6 +80,7 @@ class DataLoader {
   std::default_sentinel_t end() const { return {}; }
 
  private:
+  friend class ResidentBatches;
   SharedDataset dataset_;
   LoaderOptions options_;
   std::shared_ptr<const detail::ResidentData> resident_;  // null when it is not

@@ -22,6 +22,7 @@
 
 #include "dnn/capture.h"
 #include "dnn/data/loader.h"
+#include "dnn/data/resident.h"
 #include "dnn/layer.h"
 #include "dnn/optim/grad_scaler.h"
 #include "dnn/optim/optimizer.h"
@@ -53,7 +54,8 @@ struct TrainerOptions {
   /// Whether a GPU's steps are captured (see `capture`): after two ordinary steps each is a launch of a graph that is
   /// recorded anew in each epoch. What cannot be repeated stays an ordinary step by itself: where a callback overrides
   /// `on_update`, something waits for the GPU, or numbers of one step differ from those of the next. Off for a loss or
-  /// a net of your own in which numbers of the host change in the middle of an epoch.
+  /// a net of your own in which numbers of the host change in the middle of an epoch. Of a resident data set without
+  /// transforms of batches a captured step makes the batches itself (see `ResidentBatches`).
   bool capture = true;
   /// Steps that are made by one launch where they are captured, with batches that are brought to the GPU before it; the
   /// results are those of one by one, bit for bit, and the last launch of an epoch makes fewer. Callbacks get
@@ -190,14 +192,24 @@ class Trainer {
   History fit(DataLoader& train, DataLoader* validation);
   void run_epoch(DataLoader& train, DataLoader* validation);
   void begin_epoch(DataLoader& train);
-  void train_steps(std::span<const Batch> batches);
-  void train_step(std::span<const Batch> batches);
-  void launch_steps(std::span<const Batch> batches, std::span<const std::span<const Batch>> steps);
+  // A batch of the loader, or the number of one that the step makes itself.
+  struct StepBatch {
+    int64_t samples = 0;
+    Batch batch = {};
+    int64_t number = -1;
+  };
+  using StepBatches = std::span<const StepBatch>;
+  bool take(StepBatch batch);
+  void train_steps(StepBatches batches);
+  void train_step(StepBatches batches);
+  void launch_steps(StepBatches batches, std::span<const StepBatches> steps);
   void begin_step();
-  void end_step(std::span<const Batch> batches, std::span<const Tensor> results);
-  std::vector<Tensor> launch(std::span<const Batch> batches);
+  void end_step(StepBatches batches, std::span<const Tensor> results);
+  std::vector<Batch> made(StepBatches batches) const;
+  std::vector<Tensor> launch(StepBatches batches);
   std::vector<Tensor> compute_steps(const std::vector<Tensor>& inputs);
   std::vector<Tensor> compute(const std::vector<Tensor>& inputs, std::span<const Batch> batches);
+  bool captures() const { return options_.capture && device_.is_cuda(); }
   bool may_capture(int64_t steps);
   bool validate(DataLoader& validation, EpochStats& stats);
   void end_epoch(const EpochStats& stats);
@@ -229,7 +241,10 @@ class Trainer {
   int64_t batches_ = 0, samples_ = 0, epoch_samples_ = 0;
   double start_ = 0, elapsed_ = 0;  // the clock when this part of the epoch began, and the seconds before that
   double lr_factor_ = 1, lr_ = 0;
-  std::vector<double> lr_factors_;  // of the captured steps that are made together
+  std::optional<ResidentBatches> resident_;  // where captured steps make their batches
+  std::vector<StepBatch> taken_;             // of one step, or of all steps of a launch
+  StepBatches launched_;                     // of the running launch
+  std::vector<double> lr_factors_;           // of the captured steps that are made together
   std::optional<Captured<std::vector<Tensor>(const std::vector<Tensor>&)>> captured_;
   bool gathering_ = false;  // whether the sums below are of an epoch that is not complete
   RunningMean loss_;
