@@ -200,6 +200,7 @@ Row dynamic_slice_row() {
   for (const auto& [shape, start, size] : {std::tuple<Shape, int64_t, int64_t>{{5}, 1, 3},
                                            {{4, 3, 2}, 0, 4},
                                            {{4, 3}, 3, 1},
+                                           {{1}, 0, 1},
                                            {{4, 3}, 4, 0},
                                            {{3, 0}, 1, 2}})
     row.sample({.label = std::to_string(size) + " from " + std::to_string(start) + " of " + shape.str(),

@@ -98,4 +98,22 @@ TEST(CumsumKernels, RowsAndColumns) {
   }
 }
 
+TEST(DynamicSliceKernels, EveryTypeAndAStartOutside) {
+  for (const DType type : all_types) {
+    const Tensor x = uniform({7, 5, 3}, DType::float64, 0, 100).to(type);
+    for (const int64_t start : {0, 2, 4}) {
+      const Tensor out = detail::allocate({3, 5, 3}, type, cpu), gpu_out = gpu_like(out);
+      kernel::dynamic_slice[cpu](x, {[=] { return start; }}, out);
+      kernel::dynamic_slice[cuda](gpu(x), {[=] { return start; }}, gpu_out);
+      expect_same(gpu_out, out);
+    }
+    for (const int64_t start : {int64_t{-1}, int64_t{5}, INT64_MAX, INT64_MIN}) {
+      const Tensor out = gpu(x.slice(0, 0, 3).contiguous());
+      kernel::dynamic_slice[cuda](gpu(x), {[=] { return start; }}, out);
+      EXPECT_THROW(synchronize(cuda), IndexError);
+      EXPECT_EQ(out.to(cpu).to(DType::float64).sum().item(), 0) << "nothing is read there";
+    }
+  }
+}
+
 }  // namespace dnn::simt::test
