@@ -24,6 +24,7 @@ OUR_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 PEER_PRECISIONS = names("DNN_BENCH_PRECISION", "tf32,bf16,fp32")
 BATCH = ["--batch", os.environ.get("DNN_BENCH_BATCH", "0")]
 KERNEL_MODES = ["eager", "compile"]
+FAMILIES = ["copy", "pointwise", "reduce", "norm", "update", "loss", "pool", "index", "product", "conv", "recurrent"]
 OUR_MODES = ["--modes", "eager,graph,graph16"]
 
 
@@ -294,6 +295,25 @@ def plans(results):
         results.fail("plans", how_it_ended(code, errors), errors)
 
 
+def bandwidth(results):
+    """Every kernel on up to 1 GB beside the measured copy, family by family."""
+    for family in FAMILIES:
+        if results.gave_up(family) or any(row["family"] == family for row in results.rows("bandwidth")):
+            continue
+        code, output, errors = run([PACK / "bin" / "dnn_benchmark", "--device=cuda", f"--benchmark_filter=^{family}/",
+                                    "--benchmark_min_time=0.2", "--benchmark_format=json"], True)
+        if code is None:
+            raise OutOfTime
+        try:
+            found = json.loads(output or "{}").get("benchmarks", [])
+        except ValueError:  # it was ended while it wrote
+            found = []
+        results.add("bandwidth", [{"family": family, "name": row["name"], "us": row.get("real_time"), "error": row.get("error_message"),
+                                   **{name: row.get(name) for name in ("bytes_per_second", "of_copy", "FLOP/s")}} for row in found])
+        if not found and not DRY:
+            results.fail(family, how_it_ended(code, errors), errors)
+
+
 PARTS = {
     "peer-eager": lambda results: peer_modes(results, ["eager"]),
     "peer-graph": lambda results: peer_modes(results, ["graph", "graph16"]),
@@ -303,6 +323,7 @@ PARTS = {
     "ours": alone,
     "pair": pair,
     "kernels": kernels,
+    "bandwidth": bandwidth,
     "plans": plans,
 }
 

@@ -5,7 +5,7 @@ Every fake is this file under another name, which behaves as FAKE_MODE says.
 import json, os, pathlib, shutil, subprocess, sys, tempfile, time, unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parent
-EVERY_PART = ["peer-eager", "peer-graph", "peer-compile", "peer-compile-graph", "peer-kernels", "ours", "pair", "kernels", "plans"]
+EVERY_PART = ["peer-eager", "peer-graph", "peer-compile", "peer-compile-graph", "peer-kernels", "ours", "pair", "kernels", "bandwidth", "plans"]
 RATES = {"eager": 100, "graph": 300, "graph16": 400, "compile": 200, "compile-graph": 250}
 NCU_TABLE = """==PROF== Disconnected
 "ID","Process ID","Kernel Name","dram__bytes_read.sum","dram__bytes_write.sum","gpu__time_duration.sum"
@@ -58,6 +58,14 @@ def fake(name):
         command = sys.argv[next(i for i, word in enumerate(sys.argv) if i and "/" in word):]
         print(subprocess.run(command, capture_output=True, text=True).stdout, end="")
         print(NCU_TABLE, end="")
+    elif name == "dnn_benchmark":
+        family = option("--device=cuda").removeprefix("--benchmark_filter=^").rstrip("/")
+        if f"{family}-fails" in modes:
+            print("dnn_benchmark: no memory", file=sys.stderr)
+            return 1
+        print(json.dumps({"context": {}, "benchmarks": [
+            {"name": f"{family}/a", "real_time": 5, "bytes_per_second": 4e12, "of_copy": 0.9, "FLOP/s": 0},
+            {"name": f"{family}/b", "error_occurred": True, "error_message": "no kernel"}]}))
     elif name == "dnn_conv_plans":
         first = int(sys.argv[1])
         for graph in range(first, first + 2):
@@ -76,7 +84,7 @@ class Bench(unittest.TestCase):
         self.out, self.log = self.root / "out", self.root / "log"
         for name in ("bench.sh", "bench.py", "environment.sh"):
             shutil.copy(SOURCE / name, self.root)
-        for name in ("torch_bench.py", "pack/bin/bench", "pack/bin/dnn_conv_plans", "tools/nvidia-smi", "tools/ncu"):
+        for name in ("torch_bench.py", "pack/bin/bench", "pack/bin/dnn_benchmark", "pack/bin/dnn_conv_plans", "tools/nvidia-smi", "tools/ncu"):
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"#!{sys.executable}\n" + pathlib.Path(__file__).read_text())
@@ -163,6 +171,16 @@ class Bench(unittest.TestCase):
         shutil.rmtree(self.out)
         self.assertEqual(self.bench("kernels"), 1)
         self.assertIn("there is no ncu", self.said)
+
+    def test_bandwidth_goes_on_behind_a_family_that_fails(self):
+        self.assertEqual(self.bench("bandwidth", "norm-fails"), 1)
+        self.assertIn("bandwidth: norm: ended with 1: dnn_benchmark: no memory", (self.out / "failures.txt").read_text())
+        rows = self.rows("bandwidth")
+        self.assertEqual((len(rows), rows[0]["of_copy"], rows[1]["error"]), (20, 0.9, "no kernel"))
+        self.assertEqual(len({row["family"] for row in rows}), 10)
+        calls = len(self.calls())
+        self.assertEqual(self.bench("bandwidth"), 1, "what is there or failed is not tried again")
+        self.assertEqual(len(self.calls()), calls)
 
     def test_a_dry_run_only_prints(self):
         for part in EVERY_PART:

@@ -15,12 +15,12 @@ limit=$((60 << 20))
 folder=${1:-build/gpu-pack}
 built=build/release
 packed=${DNN_PACKED_DATA:-../shared/data}
-programs=(examples/bench examples/dnn-doctor examples/mnist examples/train tests/gpu/dnn_conv_plans)
+programs=(examples/bench examples/dnn-doctor examples/mnist examples/train tests/benchmarks/dnn_benchmark tests/gpu/dnn_conv_plans)
 
 if [[ ${DNN_NO_BUILD:-} != 1 ]]; then
   cmake --preset release -DDNN_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="${CUDA_ARCH:-90}"
   cmake --build --preset release --parallel "${JOBS:-$(nproc)}" \
-    --target bench dnn dnn_conv_plans dnn_cuda_test dnn_gpu_test dnn_ops_test doctor mnist train
+    --target bench dnn dnn_benchmark dnn_conv_plans dnn_cuda_test dnn_gpu_test dnn_ops_test doctor mnist train
 fi
 
 mapfile -t tests < <(python3 -B tests/gpu/cases.py $built)
