@@ -202,6 +202,39 @@ std::string plan_table(const json& table, const std::string& folder) {
   return text;
 }
 
+// Of each kernel and pass the largest size, in bold below 85 % of the bandwidth of a copy; those bound by arithmetic
+// too.
+std::string bandwidth_table(const json& table, const std::string& folder) {
+  struct Largest {
+    int64_t size = 0;
+    json row;
+  };
+  std::vector<std::pair<std::string, Largest>> kernels;
+  for (const json& row : json_lines(folder + table.at("ours").get<std::string>())) {
+    std::istringstream name(row.at("name").get<std::string>());  // family/kernel/pass/device/size/...
+    std::string kernel, part, size;
+    for (int i = 0; i < 3 && std::getline(name, part, '/'); ++i) kernel += "| " + part + " ";
+    std::getline(name, part, '/'), std::getline(name, size, '/');
+    auto known = std::ranges::find_if(kernels, [&](const auto& k) { return k.first == kernel; });
+    if (known == kernels.end()) known = kernels.insert(kernels.end(), {kernel, {}});
+    if (const int64_t n = std::stoll(size); n > known->second.size) known->second = {n, row};
+  }
+  std::string text =
+      "| family | kernel | pass | size | microseconds | GB/s | of a copy |\n|---|---|---|--:|--:|--:|--:|\n";
+  for (const auto& [kernel, largest] : kernels) {
+    text += fmt::format("{}| {} | ", kernel, largest.size);
+    if (const json& error = largest.row.at("error"); !error.is_null()) {
+      text += error.get<std::string>() + " | | |\n";
+      continue;
+    }
+    const double share = largest.row.at("of_copy").get<double>();
+    text += fmt::format("{} | {} | {} |\n", rounded(largest.row.at("us").get<double>()),
+                        rounded(largest.row.at("bytes_per_second").get<double>() / 1e9),
+                        share < 0.85 ? fmt::format("**{:.2f}**", share) : fmt::format("{:.2f}", share));
+  }
+  return text;
+}
+
 // ---- the page -------------------------------------------------------------------------------------------------------
 
 // What is made: texts by their paths.
@@ -217,8 +250,9 @@ std::string section(const json& table, const std::string& folder, Files& picture
   const std::string kind = table.at("kind");
   if (kind == "kernels") return text + kernel_table(table, folder);
   if (kind == "plans") return text + plan_table(table, folder);
+  if (kind == "bandwidth") return text + bandwidth_table(table, folder);
   if (kind != "pair")
-    throw std::runtime_error("tables.json: the kind is " + kind + ", expected pair, kernels or plans");
+    throw std::runtime_error("tables.json: the kind is " + kind + ", expected pair, kernels, bandwidth or plans");
   const PairSection pair = pair_section(table, folder);
   if (pair.picture.empty()) return text + pair.text;
   const std::string name = ours.substr(0, ours.find("-dnn.jsonl")) + ".svg";
