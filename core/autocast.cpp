@@ -58,7 +58,8 @@ class SameShadow {
 
 // The shadow has been written, also by each repetition of a captured step.
 void mark(const Tensor& t) {
-  repeat([same = SameShadow(t)] {
+  const Shadow& now = *Access::impl(t).grad->shadow;
+  const auto written = [same = SameShadow(t)] {
     std::shared_ptr<TensorImpl> leaf;
     Shadow* const shadow = same.find(leaf);
     if (shadow == nullptr) return;
@@ -66,7 +67,12 @@ void mark(const Tensor& t) {
     shadow->exposures = leaf->storage->exposures;
     shadow->serial = next_serial();
     ++shadow->storage->version;
-  });
+  };
+  const auto as_before = [same = SameShadow(t), version = now.version, exposures = now.exposures] {
+    std::shared_ptr<TensorImpl> leaf;
+    if (Shadow* const shadow = same.find(leaf)) shadow->version = version, shadow->exposures = exposures;
+  };
+  repeat(written, as_before);
 }
 
 // A captured step that relies on a shadow of before may be repeated only while that one is up to date.

@@ -250,6 +250,7 @@ class Engine {
           ++edge.node->readers;
         }
         if (!edge.leaf || grad_state(*edge.leaf).awaited++ > 0) continue;
+        note_gradient(edge.leaf);
         leaves_.push_back(edge.leaf);
       }
     }

@@ -70,8 +70,8 @@ class StepGraph {
   StepGraph(const StepGraph&) = delete;
   StepGraph& operator=(const StepGraph&) = delete;
 
-  void complete(void* graph, std::unique_ptr<Recorder::Requirements> requirements, std::vector<Tensor> outputs) {
-    graph_ = graph;
+  void take(void* graph) { graph_ = graph; }
+  void complete(std::unique_ptr<Recorder::Requirements> requirements, std::vector<Tensor> outputs) {
     requirements_ = std::move(requirements);
     outputs_ = std::move(outputs);
   }
@@ -110,7 +110,6 @@ struct Variant {
   int64_t calls = 0;                   // ordinary ones so far
   int changes = 0;                     // times in a row that a recording was in vain
   int repeated = 0;                    // launches of the graph after the first
-  bool comparable = false;             // whether there is a trace
   std::vector<TraceEntry> trace = {};  // of the last call
   std::string obstacle = {};           // of the last call, or why it stays an ordinary one
   std::unique_ptr<StepGraph> graph = nullptr;
@@ -152,7 +151,7 @@ class StepGraphs {
       const std::string change = variant.graph->what_changed();
       if (change.empty()) return repeat(variant, inputs);
       variant.graph = nullptr;
-      variant.comparable = false;  // the trace tells tensors apart
+      variant.calls = options_.eager_calls - 2;  // what is made once is made in the first of the two
       outdated(variant, change);
     }
     if (variant.changes >= most_changes) return plain(inputs, variant.obstacle);
@@ -246,10 +245,9 @@ class StepGraphs {
     ++variant.calls;
     variant.obstacle = recorder.obstacle();
     variant.trace = recorder.trace();
-    variant.comparable = true;
-    why_eager = variant.obstacle.empty()
-                    ? fmt::format("ordinary call {} of {} before it is recorded", variant.calls, options_.eager_calls)
-                    : variant.obstacle;
+    why_eager = variant.obstacle.empty() ? fmt::format("an ordinary call, {} more before it is recorded",
+                                                       options_.eager_calls - variant.calls)
+                                         : variant.obstacle;
     return outputs;
   }
 
@@ -265,7 +263,7 @@ class StepGraphs {
       outputs = detached(step_(handles));
     } catch (const OutOfMemory& error) {
       if (options_.required || !recorder.undo()) throw;
-      memory_ = nullptr;
+      graph = nullptr, memory_ = nullptr;  // the call needs what it holds
       variant.changes = most_changes;
       return plain(inputs, variant.obstacle = error.what());
     }
@@ -279,17 +277,16 @@ class StepGraphs {
       variant.trace = std::move(trace);
       return outputs;
     }
-    auto requirements = recorder.take_requirements();
-    graph->complete(table.end_capture(device.index()), std::move(requirements), std::move(outputs));
+    graph->take(table.end_capture(device.index()));
+    graph->complete(recorder.take_requirements(), std::move(outputs));
     ++recordings;
     nodes = graph->nodes();
     why_eager.clear();
     std::vector<Tensor> results = graph->launch();
-    const bool same = !variant.comparable || variant.trace == trace;
+    const bool same = variant.trace == trace;
     if (!same) outdated(variant, difference(variant.trace, trace));
     if (!obstacle.empty()) outdated(variant, obstacle);
     variant.trace = std::move(trace);
-    variant.comparable = true;
     if (same && obstacle.empty())
       variant.graph = std::move(graph);
     else

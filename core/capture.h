@@ -145,7 +145,9 @@ class Recorder {
   bool enter() { return !std::exchange(inside_, true); }
   void leave() { inside_ = false; }
 
-  void repeat_later(std::function<void()> effect) { effects_.push_back({std::move(effect)}); }
+  void repeat_later(std::function<void()> effect, std::function<void()> undo = {}) {
+    effects_.push_back({std::move(effect), std::move(undo)});
+  }
   void repeat_while(const char* what, std::function<bool()> holds) { conditions_.push_back({what, std::move(holds)}); }
 
   // The place of an input, and where in its storage it begins; -1 for any other storage.
@@ -158,7 +160,7 @@ class Recorder {
   const std::vector<TraceEntry>& trace() const { return trace_; }
   // After the call: why it cannot be repeated, empty when it can.
   std::string obstacle();
-  // Abandons the recording, as if the call had not begun; false when it has had effects that cannot be taken back.
+  // Abandons the recording and takes back what it did; false when that was much, or it has ended before.
   bool undo();
   // Ends the recording, for the graph that the device then makes.
   struct Requirements;
@@ -184,6 +186,7 @@ class Recorder {
   // What a repetition does to the host: something, or the version of a storage grows.
   struct Effect {
     std::function<void()> run;
+    std::function<void()> undo = {};
     Storage* written = nullptr;
   };
   Recorder* const outer_;

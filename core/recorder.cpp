@@ -14,18 +14,12 @@ constinit thread_local Recorder* current_recorder = nullptr;
 
 namespace {
 
-// An effect on nothing but the numbers that a graph reads.
-struct Computation {
-  std::function<void()> run;
-  void operator()() const { run(); }
-};
-
 // What `take` gives, which a repetition asks anew.
 Draw repeated_draw(const std::function<Draw()>& take) {
   Draw draw = take();
   if (!is_recording()) return draw;
   const auto again = std::make_shared<Draw>(draw);
-  current_recorder->repeat_later(Computation{[again, take] { *again = take(); }});
+  current_recorder->repeat_later([again, take] { *again = take(); });
   draw.again = again;
   return draw;
 }
@@ -72,7 +66,7 @@ Recorder::Recorder(const std::vector<Tensor>& inputs, Device device, bool record
 Recorder::~Recorder() {
   --observers;
   current_recorder = outer_;
-  if (recording_) runtime_table(device_.type()).abandon_capture(device_.index());
+  undo();
 }
 
 int64_t Recorder::input_of(const Storage& storage) const {
@@ -96,7 +90,7 @@ void Recorder::uses(const std::shared_ptr<Storage>& storage) {
 
 void Recorder::writes(const Storage& storage) {
   if (input_of(storage) >= 0) return interrupt("a change of an input in place");
-  if (recording_ && is_from_before(storage)) effects_.push_back({{}, const_cast<Storage*>(&storage)});
+  if (recording_ && is_from_before(storage)) effects_.push_back({.written = const_cast<Storage*>(&storage)});
 }
 
 void Recorder::moves(const Storage& storage) {
@@ -113,17 +107,18 @@ void Recorder::reads_gradient(const std::shared_ptr<TensorImpl>& leaf) {
 
 void Recorder::interrupt(const char* what) {
   if (obstacle_.empty()) obstacle_ = fmt::format("the step has {}", what);
-  if (!std::exchange(recording_, false)) return;
-  const DeviceRuntime& table = runtime(device_);
+  if (!recording_) return;
   if (required_) {
-    table.abandon_capture(device_.index());
+    undo();
     throw CaptureError(
         fmt::format("capture: the step that is recorded on {} has {}, expected one that a graph can "
                     "repeat (see CaptureOptions::required)",
                     device_, what));
   }
+  const DeviceRuntime& table = runtime(device_);
   const auto release = table.release_graph;
   const std::unique_ptr<void, decltype(release)> graph(table.end_capture(device_.index()), release);
+  recording_ = false;
   table.launch_graph(graph.get());
 }
 
@@ -137,14 +132,18 @@ std::string Recorder::obstacle() {
 }
 
 bool Recorder::undo() {
-  const auto has_happened = [](const Effect& e) { return e.run && e.run.target<Computation>() == nullptr; };
-  if (!recording_ || std::any_of(effects_.begin(), effects_.end(), has_happened)) return false;
-  recording_ = false;
+  if (!std::exchange(recording_, false)) return false;
   runtime_table(device_.type()).abandon_capture(device_.index());
+  bool had_effects = false;
+  for (auto effect = effects_.rbegin(); effect != effects_.rend(); ++effect)
+    if (effect->undo) effect->undo(), had_effects = true;
   default_generator().set_state(seed_, offset_);
-  for (const Leaf& leaf : leaves_)
-    if (!leaf.owner.expired() && leaf.leaf->grad) leaf.leaf->grad->zeroed = leaf.was_zeroed;
-  return true;
+  for (const Leaf& leaf : leaves_) {
+    if (leaf.owner.expired() || !leaf.leaf->grad) continue;
+    if (!leaf.had_grad) leaf.leaf->grad->grad = {};  // nothing has been written there
+    leaf.leaf->grad->zeroed = leaf.was_zeroed;
+  }
+  return !had_effects;
 }
 
 std::unique_ptr<Recorder::Requirements> Recorder::take_requirements() {
@@ -163,6 +162,7 @@ std::unique_ptr<Recorder::Requirements> Recorder::take_requirements() {
   result->externals = std::move(externals_);
   result->leaves = std::move(leaves_);
   result->conditions = std::move(conditions_);
+  for (Effect& effect : effects_) effect.undo = {};
   result->effects = std::move(effects_);
   return result;
 }
@@ -206,12 +206,12 @@ bool is_recording() noexcept {
 }
 
 void repeat_later(std::function<void()> effect) {
-  if (is_recording()) current_recorder->repeat_later(Computation{std::move(effect)});
+  if (is_recording()) current_recorder->repeat_later(std::move(effect));
 }
 
-void repeat(std::function<void()> effect) {
+void repeat(std::function<void()> effect, std::function<void()> undo) {
   effect();
-  if (is_recording()) current_recorder->repeat_later(std::move(effect));
+  if (is_recording()) current_recorder->repeat_later(std::move(effect), std::move(undo));
 }
 
 void repeat_while(const char* what, std::function<bool()> holds) {

@@ -75,7 +75,8 @@ std::vector<Tensor> GradScaler::gradients_of(const char* where, const Optimizer&
 }
 
 void GradScaler::reached(const Optimizer& optimizer, const Stage& stage) {
-  detail::repeat([this, key = &optimizer, stage] { stages_[key] = stage; });
+  detail::repeat([this, key = &optimizer, stage] { stages_[key] = stage; },
+                 [this, before = stages_] { stages_ = before; });
 }
 
 void GradScaler::unscale_(Optimizer& optimizer) {
@@ -139,7 +140,7 @@ void GradScaler::update() {
   if (!non_finite.defined()) throw ArgumentError("grad_scaler: update without a step before it, expected one");
   update_loss_scale_(scale_, streak_, non_finite,
                      {.growth = options_.growth, .backoff = options_.backoff, .interval = options_.interval});
-  detail::repeat([this] { stages_.clear(); });
+  detail::repeat([this] { stages_.clear(); }, [this, before = stages_] { stages_ = before; });
 }
 
 double GradScaler::factor() const { return options_.enabled ? scale_.item() : 1; }

@@ -125,6 +125,8 @@ void Optimizer::count_skips(const std::vector<size_t>& members) {
 
 void Optimizer::step(const StepControl& control) {
   NoGrad no_grad;
+  if (detail::is_recording())  // states that begin in a step that is not made have no values
+    detail::repeat([] {}, [this, states = states_, skipped = skipped_] { states_ = states, skipped_ = skipped; });
   std::vector<size_t> members;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!parameters_[i].has_grad()) continue;
@@ -161,9 +163,10 @@ void Optimizer::step(const StepControl& control) {
         return std::all_of(members.begin(), members.end(),
                            [&](size_t i) { return states_[i].step == states_[members.front()].step; });
       });
-    detail::repeat([this, members = part.members] {  // at once: the next part may fail
+    const auto count = [this, members = part.members] {
       for (const size_t i : members) ++states_[i].step;
-    });
+    };
+    detail::repeat(count, [] {});  // at once: the next part may fail
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dnn/autograd.h"
+#include "dnn/capture.h"
 #include "dnn/ops/factory.h"
 #include "dnn/tensor.h"
 
@@ -12,6 +13,7 @@ inline void accumulate(Tensor& sum, const Tensor& value, double weight) {
   const NoGrad no_grad;
   if (!sum.defined() || sum.device() != value.device()) {
     const Tensor before = sum;
+    detail::repeat([] {}, [&sum, before] { sum = before; });  // what is recorded in vain has no values
     sum = zeros(value.shape(), {.dtype = DType::float64, .device = value.device()});
     if (before.defined()) sum.copy_(before.to(value.device()));
   }

@@ -54,7 +54,7 @@ void Accuracy::update(const Tensor& output, const Tensor& target) {
 void Accuracy::add(const Tensor& correct, int64_t samples) {
   check_number("accuracy", "correct", correct);
   accumulate(correct_, correct, 1);
-  detail::repeat([this, samples] { samples_ += samples; });
+  detail::repeat([this, samples] { samples_ += samples; }, [this, before = samples_] { samples_ = before; });
 }
 
 StateDict Accuracy::state_dict() const {
@@ -78,13 +78,13 @@ void RunningMean::add(const Tensor& value, double weight) {
   if (value.numel() != 1)
     throw ShapeError(fmt::format("running mean: value is {}, expected one element", value.shape().str()));
   accumulate(sum_, value.reshape({}), weight);
-  detail::repeat([this, weight] { weight_ += weight; });
+  detail::repeat([this, weight] { weight_ += weight; }, [this, before = weight_] { weight_ = before; });
 }
 
 void RunningMean::add_sum(const Tensor& sum, double weight) {
   check_number("running mean", "sum", sum);
   accumulate(sum_, sum, 1);
-  detail::repeat([this, weight] { weight_ += weight; });
+  detail::repeat([this, weight] { weight_ += weight; }, [this, before = weight_] { weight_ = before; });
 }
 
 StateDict RunningMean::state_dict() const {

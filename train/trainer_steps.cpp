@@ -185,10 +185,12 @@ std::vector<Tensor> Trainer::compute_steps(const std::vector<Tensor>& given) {
   try {
     for (size_t begin = 0; begin < launched_.size(); begin += most, ++steps) {
       if (begin > 0)
-        detail::repeat([this, steps] {
-          lr_factor_ = lr_factors_[static_cast<size_t>(steps)];
-          optimizer_->scale_lr(lr_factor_);
-        });
+        detail::repeat(
+            [this, steps] {
+              lr_factor_ = lr_factors_[static_cast<size_t>(steps)];
+              optimizer_->scale_lr(lr_factor_);
+            },
+            [] {});  // the first step chooses anew
       std::vector<Tensor> inputs;
       for (size_t i = begin; i < std::min(begin + most, launched_.size()); ++i) {
         const Batch batch = resident_ ? resident_->make([this, i] { return launched_[i].number; })

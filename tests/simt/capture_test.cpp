@@ -182,10 +182,27 @@ TEST_F(CaptureTest, AMovedParameterIsRecordedAnew) {
   auto step = capture([&](const Tensor& x) { return x * w; });
   for (int i = 0; i < 4; ++i) step(x);
   w.set_data(full({6}, 3, {.device = cuda}));
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(step(x).to_vector<float>(), (x * 3).to_vector<float>());
-  EXPECT_EQ(step.recordings(), 2);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(step(x).to_vector<float>(), (x * 3).to_vector<float>());
+  EXPECT_EQ(step.recordings(), 2) << "after two ordinary calls";
   EXPECT_EQ(step.repetitions(), 1 + 2);
   w = Tensor();
+}
+
+// The first call after the change makes the new counter, which must not become part of the graph.
+TEST_F(CaptureTest, WhatIsMadeOnceAfterAChangeIsNotRepeated) {
+  Tensor w = ones({6}, {.device = cuda}), sum;
+  auto step = capture([&](const Tensor& x) {
+    if (!sum.defined()) sum = zeros({6}, {.device = cuda});
+    sum.add_(w);
+    return x * w;
+  });
+  for (int i = 0; i < 5; ++i) step(x);
+  EXPECT_EQ(sum.to_vector<float>(), std::vector<float>(6, 5));
+  w.set_data(full({6}, 3, {.device = cuda}));
+  sum = Tensor();
+  for (int i = 0; i < 6; ++i) step(x);
+  EXPECT_EQ(sum.to_vector<float>(), std::vector<float>(6, 6 * 3));
+  EXPECT_EQ(step.recordings(), 2);
 }
 
 TEST_F(CaptureTest, AStepThatReplacesItsTensorsStaysAnOrdinaryOne) {
@@ -241,7 +258,7 @@ TEST_F(CaptureTest, TheHostsEffectsAreRepeated) {
   Tensor w = zeros({2, 6}, {.device = cuda});
   auto step = capture([&](const Tensor& x) {
     ++calls;
-    detail::repeat([&] { ++effects; });
+    detail::repeat([&] { ++effects; }, [&] { --effects; });
     w.add_(x);
   });
   uint64_t version = 0;
@@ -369,6 +386,31 @@ TEST_F(CaptureTest, AnErrorInTheStepEndsTheRecording) {
   EXPECT_THROW(step(x), ShapeError);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(step(x).to_vector<float>(), (x * 2).to_vector<float>());
   EXPECT_EQ(step.repetitions(), 2);
+}
+
+TEST_F(CaptureTest, AnErrorWhileItIsRecordedTakesBackWhatTheHostDid) {
+  int calls = 0, effects = 0;
+  std::string order;
+  auto step = capture([&](const Tensor& x) {
+    const Tensor y = dropout(x, {.p = 0.5});
+    detail::repeat([&] { ++effects; }, [&] { --effects, order += 'a'; });
+    detail::repeat([&] { ++effects; }, [&] { --effects, order += 'b'; });
+    if (++calls >= 3) throw IoError("the step fails");
+    return y;
+  });
+  step(x), step(x);
+  const uint64_t offset = default_generator().offset();
+  EXPECT_THROW(step(x), IoError);
+  EXPECT_EQ(effects, 4);
+  EXPECT_EQ(order, "ba");
+  EXPECT_EQ(default_generator().offset(), offset);
+  auto waits = capture([&](const Tensor& x) {
+    detail::repeat([&] { ++effects; }, [&] { --effects; });
+    return x * (calls-- > 1 ? 1 : x.sum().item());
+  });
+  waits(x), waits(x);
+  EXPECT_THROW(waits(x), CaptureError);
+  EXPECT_EQ(effects, 6);
 }
 
 TEST_F(CaptureTest, WithoutMemoryForAGraphTheStepIsAnOrdinaryOne) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/runtime.h"
 #include "cuda/context.h"
 #include "dnn/dnn.h"
 #include "tests/simt/simt.h"
@@ -312,7 +313,7 @@ TEST_F(TrainCapture, AFailureWithinALaunchKeepsTheStepsThatWereMade) {
     Sequential net(Flatten(), Linear(64, classes));
     net.to(Device::cuda());
     int64_t calls = 0;
-    Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1, .momentum = 0.9}),
+    Trainer trainer(net, Adam(net.parameters(), {.lr = 0.1}),
                     {.loss =
                          [&](const Tensor& y, const Tensor& labels) {
                            if (++calls == failing_call) throw IoError("the loss fails");
@@ -326,10 +327,37 @@ TEST_F(TrainCapture, AFailureWithinALaunchKeepsTheStepsThatWereMade) {
     EXPECT_EQ(trainer.step(), steps);
     EXPECT_EQ(trainer.batch(), steps);
     EXPECT_EQ(trainer.samples(), steps * batch_size);
-    return numbers(net.state_dict());
+    std::vector<double> all = numbers(net.state_dict());
+    for (const double number : numbers(trainer.optimizer().state_dict())) all.push_back(number);
+    all.push_back(trainer.loss());
+    return all;
   };
   EXPECT_EQ(run(3, 2, true), run(3, 2, false)) << "watched";
   EXPECT_EQ(run(5, 3, true), run(4, 3, false)) << "recorded";
+}
+
+TEST_F(TrainCapture, SeveralStepsWithoutMemoryForAGraphAreOrdinaryOnes) {
+  const auto run = [](int64_t failing_call) {
+    manual_seed(3);
+    Sequential net(Flatten(), Dropout(0.2), Linear(64, classes));
+    net.to(Device::cuda());
+    int64_t calls = 0;
+    Trainer trainer(net, Adam(net.parameters(), {.lr = 0.1}),
+                    {.loss =
+                         [&](const Tensor& y, const Tensor& labels) {
+                           if (++calls == failing_call) detail::fail_allocation(2);
+                           return cross_entropy(y, labels);
+                         },
+                     .capture = failing_call > 0,
+                     .steps_per_launch = 3,
+                     .progress = Progress::off});
+    DataLoader loader(pictures(12 * batch_size, 1, 8), {.batch_size = batch_size});
+    std::vector<double> all{trainer.fit(loader).back().loss};
+    for (const double number : numbers(net.state_dict())) all.push_back(number);
+    for (const double number : numbers(trainer.optimizer().state_dict())) all.push_back(number);
+    return all;
+  };
+  EXPECT_EQ(run(4), run(0)) << "in the first step of those that are recorded";
 }
 
 // Two parameters at one step are one launch when that is recorded; a state that tells them apart needs another.

@@ -23,7 +23,7 @@
 // host, or puts new tensors into its variables instead of changing those that are there. A step that waits for the GPU,
 // copies from the host, computes on the CPU, changes an input in place or has hooks throws CaptureError when it is
 // recorded, unless it is not `required`. Tensors that the step uses are watched: when one of them has moved
-// (`set_data`, `to`), is gone, or gradients are not in the state in which they were, the step is recorded anew.
+// (`set_data`, `to`), is gone, or gradients are in another state, the step is recorded anew after two ordinary calls.
 //
 // While one thread records, other threads wait with their work for that GPU.
 #pragma once
@@ -96,8 +96,9 @@ class CapturedStep {
 
 // Whether the running call of a captured step is being recorded.
 bool is_recording() noexcept;
-// Runs what a step does to the host, and again before each repetition of the step that is being recorded.
-void repeat(std::function<void()> effect);
+// Runs what a step does to the host, now and before each repetition of the step that is being recorded; where the
+// recording fails, `undo` takes it back. Both are kept: what they name must outlive the captured step.
+void repeat(std::function<void()> effect, std::function<void()> undo);
 // The step that is being recorded may be repeated only while `holds` says so; `what` for messages: "the learning rate".
 void repeat_while(const char* what, std::function<bool()> holds);
 // The running call of a captured step does something that no graph can repeat: "a forward hook".
