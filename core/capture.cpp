@@ -107,7 +107,7 @@ class StepGraph {
 struct Variant {
   Key key;
   std::vector<Tensor> places = {};     // of the inputs, the same ones in all calls: plans depend on alignments
-  int64_t calls = 0;                   // ordinary ones so far
+  int64_t ordinary = 0;                // calls still to be made before one is recorded
   int changes = 0;                     // times in a row that a recording was in vain
   int repeated = 0;                    // launches of the graph after the first
   std::vector<TraceEntry> trace = {};  // of the last call
@@ -151,11 +151,11 @@ class StepGraphs {
       const std::string change = variant.graph->what_changed();
       if (change.empty()) return repeat(variant, inputs);
       variant.graph = nullptr;
-      variant.calls = options_.eager_calls - 2;  // what is made once is made in the first of the two
+      variant.ordinary = 2;  // what is made once is made in the first of them
       outdated(variant, change);
     }
     if (variant.changes >= most_changes) return plain(inputs, variant.obstacle);
-    if (variant.calls < options_.eager_calls || (!options_.required && !variant.obstacle.empty()))
+    if (variant.ordinary > 0 || (!options_.required && !variant.obstacle.empty()))
       return watch(variant, inputs, *device);
     return record(variant, inputs, *device);
   }
@@ -204,7 +204,7 @@ class StepGraphs {
     if (found != variants_.end()) {
       variants_.splice(variants_.begin(), variants_, found);
     } else {
-      variants_.push_front({.key = std::move(key)});
+      variants_.push_front({.key = std::move(key), .ordinary = options_.eager_calls});
       if (static_cast<int64_t>(variants_.size()) > options_.most_graphs) variants_.pop_back();
     }
     return variants_.front();
@@ -242,12 +242,12 @@ class StepGraphs {
     const std::vector<Tensor> handles = placed(variant, inputs);
     Recorder recorder(handles, device, false, options_.required);
     std::vector<Tensor> outputs = detached(step_(handles));
-    ++variant.calls;
+    if (variant.ordinary > 0) --variant.ordinary;
     variant.obstacle = recorder.obstacle();
     variant.trace = recorder.trace();
-    why_eager = variant.obstacle.empty() ? fmt::format("an ordinary call, {} more before it is recorded",
-                                                       options_.eager_calls - variant.calls)
-                                         : variant.obstacle;
+    why_eager = variant.obstacle.empty()
+                    ? fmt::format("an ordinary call, {} more before it is recorded", variant.ordinary)
+                    : variant.obstacle;
     return outputs;
   }
 

@@ -160,7 +160,7 @@ class Recorder {
   const std::vector<TraceEntry>& trace() const { return trace_; }
   // After the call: why it cannot be repeated, empty when it can.
   std::string obstacle();
-  // Abandons the recording and takes back what it did; false when that was much, or it has ended before.
+  // Abandons the recording and takes back what it did to the host; false when there was such, or it ended before.
   bool undo();
   // Ends the recording, for the graph that the device then makes.
   struct Requirements;

@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cuda/context.h"
 #include "dnn/dnn.h"
-#include "tests/simt/simt.h"
+#include "tests/simt/graph_fixture.h"
 
 namespace dnn::simt::test {
 namespace {
@@ -25,19 +24,7 @@ void append(List& all, const StateDict& state) {
     for (const double value : values(tensor)) all.push_back(value);
 }
 
-class AutocastCapture : public ::testing::Test {
- protected:
-  AutocastCapture() {
-    set_order(Order::forward);
-    cuda::Context::of(0).memory().set_caching(true);
-  }
-  ~AutocastCapture() override {
-    cuda::Context::of(0).memory().set_caching(false);
-    set_order(Order::every);
-    EXPECT_EQ(take_failure(), "");
-    EXPECT_EQ(counters().live_graphs, 0);
-  }
-};
+class AutocastCapture : public GraphTest {};
 
 Sequential small_net() {
   manual_seed(3);

@@ -8,7 +8,7 @@
 #include "cuda/context.h"
 #include "dnn/dnn.h"
 #include "tests/harness/errors.h"
-#include "tests/simt/simt.h"
+#include "tests/simt/graph_fixture.h"
 
 namespace dnn::simt::test {
 namespace {
@@ -31,6 +31,13 @@ LoaderOptions options(Device device, DType type = DType::float32) {
           .device = device,
           .resident = true,
           .augment = {.padding = 2, .flip = 0.5, .dtype = type}};
+}
+
+Sequential perceptron() {
+  manual_seed(3);
+  Sequential net(Flatten(), Linear(3 * 8 * 8, 4));
+  net.to(Device::cuda());
+  return net;
 }
 
 TEST(Resident, BatchesAreTheCpusBitForBit) {
@@ -83,9 +90,7 @@ TEST(Resident, AConvolutionReadsTheImagesAsTheyAre) {
 TEST(Resident, CapturedStepsOfAPerceptronTakeItsBatches) {
   set_order(Order::forward);
   const auto train = [&](bool capture) {
-    manual_seed(3);
-    Sequential net(Flatten(), Linear(3 * 8 * 8, 4));
-    net.to(Device::cuda());
+    Sequential net = perceptron();
     DataLoader loader(images(24), options(Device::cuda()));
     TrainerOptions how;
     how.epochs = 2;
@@ -121,17 +126,8 @@ class Watch : public Callback {
   Counters last_;
 };
 
-class ResidentSteps : public ::testing::Test {
+class ResidentSteps : public GraphTest {
  protected:
-  ResidentSteps() {
-    set_order(Order::forward);
-    cuda::Context::of(0).memory().set_caching(true);
-  }
-  ~ResidentSteps() override {
-    cuda::Context::of(0).memory().set_caching(false);
-    set_order(Order::every);
-    EXPECT_EQ(counters().live_graphs, 0);
-  }
   // The weights after some epochs.
   std::vector<float> train(const LoaderOptions& with, TrainerOptions how, int64_t count = 26) {
     manual_seed(3);
@@ -239,9 +235,7 @@ TEST_F(ResidentSteps, LeaveTheBatchToWhoeverLooks) {
   };
   const ImageDataset all = images(36);
   const auto run = [&](bool capture) {
-    manual_seed(3);
-    Sequential net(Flatten(), Linear(3 * 8 * 8, 4));
-    net.to(Device::cuda());
+    Sequential net = perceptron();
     DataLoader loader(all, options(Device::cuda()));
     const auto looks = std::make_shared<Looks>();
     Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),
@@ -258,9 +252,7 @@ TEST_F(ResidentSteps, LeaveTheBatchToWhoeverLooks) {
 TEST_F(ResidentSteps, StayOrdinaryOnesWithoutMemoryForAGraph) {
   const ImageDataset all = images(36);
   const auto run = [&](bool capture) {
-    manual_seed(3);
-    Sequential net(Flatten(), Linear(3 * 8 * 8, 4));
-    net.to(Device::cuda());
+    Sequential net = perceptron();
     DataLoader loader(all, options(Device::cuda()));
     int calls = 0;
     Trainer trainer(net, SGD(net.parameters(), {.lr = 0.1}),

@@ -9,9 +9,8 @@
 #include <vector>
 
 #include "core/kernels/runtime.h"
-#include "cuda/context.h"
 #include "dnn/dnn.h"
-#include "tests/simt/simt.h"
+#include "tests/simt/graph_fixture.h"
 
 namespace dnn::simt::test {
 namespace {
@@ -107,18 +106,8 @@ Outcome train(const Recipe& recipe, bool capture, const std::string& from = "", 
   return outcome;
 }
 
-class TrainCapture : public ::testing::Test {
+class TrainCapture : public GraphTest {
  protected:
-  TrainCapture() {
-    set_order(Order::forward);
-    cuda::Context::of(0).memory().set_caching(true);
-  }
-  ~TrainCapture() override {
-    cuda::Context::of(0).memory().set_caching(false);
-    set_order(Order::every);
-    EXPECT_EQ(take_failure(), "");
-    EXPECT_EQ(counters().live_graphs, 0);
-  }
   // Trains with and without graphs; returns the number of repetitions.
   static int64_t expect_same(const Recipe& recipe) {
     const Outcome ordinary = train(recipe, false), captured = train(recipe, true);
