@@ -1,4 +1,4 @@
-// The linear layer of small batches, in both variants, against plain sums at sizes around its tiles, blocks and chunks.
+// The linear layer of small batches, in every variant, against plain sums at sizes around its tiles, blocks and chunks.
 #include <gtest/gtest.h>
 
 #include "core/cpu/linear.h"
@@ -15,8 +15,9 @@ using namespace test;
 struct Sizes {
   int64_t rows, inputs, features;
 };
-constexpr Sizes sizes[] = {{1, 1, 1},     {2, 7, 3},     {3, 8, 2},    {4, 9, 4},    {5, 120, 10}, {16, 256, 24},
-                           {17, 257, 25}, {35, 600, 67}, {64, 84, 10}, {6, 1030, 1}, {7, 0, 5}};
+constexpr Sizes sizes[] = {{1, 1, 1},     {2, 7, 3},     {3, 8, 2},     {4, 9, 4},    {5, 120, 10},
+                           {16, 256, 24}, {17, 257, 25}, {35, 600, 67}, {64, 84, 10}, {6, 1030, 1},
+                           {7, 0, 5},     {4, 15, 6},    {9, 816, 13}};
 
 TEST(SmallLinear, AgreesWithAPlainSum) {
   for_each_variant([] {

@@ -4,11 +4,13 @@
 namespace dnn::cpu {
 
 namespace avx512 {
+void install_layers();     // in avx512_layers.cpp
 void install_recurrent();  // in install_recurrent.h
-}
+}  // namespace avx512
 
 void install_avx512() {
   install_avx2();
+  avx512::install_layers();
   avx512::install_recurrent();
 }
 

@@ -9,7 +9,9 @@
 namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 // A vector register, for the loops that the compiler does not find the registers for.
-#if defined(__AVX__)
+#if defined(__AVX512F__)
+inline constexpr int64_t vector_lanes = 16;
+#elif defined(__AVX__)
 inline constexpr int64_t vector_lanes = 8;
 #else
 inline constexpr int64_t vector_lanes = 4;

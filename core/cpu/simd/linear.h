@@ -1,9 +1,11 @@
 // The float32 linear layer for small batches: dot products of rows of the input with rows of the weight.
 //
-// Both lie along memory, so nothing is packed. A tile of up to four rows and three features is held in registers while
-// it walks along the inputs, a vector at a time; bias, addition and ReLU follow before it is written. Every output is
-// summed in the same order whatever its tile.
+// Both lie along memory, so nothing is packed. A tile holds the sums of up to four rows and of three or six features in
+// registers while it walks along the inputs, a vector at a time; bias, addition and ReLU follow before it is written.
+// Every output is summed in the same order whatever its tile.
 #pragma once
+
+#include <utility>
 
 #include "core/cpu/linear.h"
 #include "core/cpu/simd/channels.h"
@@ -12,7 +14,9 @@ namespace dnn::cpu::DNN_SIMD_VARIANT {
 
 // The first lanes from memory, the others zero.
 [[gnu::always_inline]] inline Vector load_part(const float* p, int64_t lanes) {
-#if defined(__AVX__)
+#if defined(__AVX512F__)
+  return __builtin_ia32_loadups512_mask(p, Vector{}, static_cast<uint16_t>((1u << lanes) - 1));
+#elif defined(__AVX__)
   VectorMask mask;
   for (int32_t lane = 0; lane < vector_lanes; ++lane) mask[lane] = lane < lanes ? -1 : 0;
   return __builtin_ia32_maskloadps256(reinterpret_cast<const Vector*>(p), mask);
@@ -23,24 +27,29 @@ namespace dnn::cpu::DNN_SIMD_VARIANT {
 #endif
 }
 
+// The same value, which the compiler would otherwise read from memory again for each of its uses.
+[[gnu::always_inline]] inline Vector in_register(Vector value) {
+#if defined(__x86_64__)
+  asm("" : "+v"(value));
+#endif
+  return value;
+}
+
 using Four = float __attribute__((vector_size(4 * sizeof(float))));
 
-// The sum of a vector's two halves; of the vector itself where it has four lanes.
-[[gnu::always_inline]] inline Four halved(const float* vector) {
-  Four sum;
-  __builtin_memcpy(&sum, vector, sizeof sum);
-  if constexpr (vector_lanes == 8) {
-    Four high;
-    __builtin_memcpy(&high, vector + 4, sizeof high);
-    sum += high;
-  }
-  return sum;
+// The sum of a vector's quarters, halves or itself, whatever has four lanes.
+[[gnu::always_inline]] inline Four folded(const float* vector) {
+  Four parts[vector_lanes / 4];
+  __builtin_memcpy(parts, vector, sizeof parts);
+  if constexpr (vector_lanes == 16) return (parts[0] + parts[1]) + (parts[2] + parts[3]);
+  if constexpr (vector_lanes == 8) return parts[0] + parts[1];
+  return parts[0];
 }
 
 // The sums of the lanes of four vectors that lie `pitch` floats apart.
 [[gnu::always_inline]] inline Four sums_of(const float* vectors, int64_t pitch) {
-  const Four a = halved(vectors), b = halved(vectors + pitch);
-  const Four c = halved(vectors + 2 * pitch), d = halved(vectors + 3 * pitch);
+  const Four a = folded(vectors), b = folded(vectors + pitch);
+  const Four c = folded(vectors + 2 * pitch), d = folded(vectors + 3 * pitch);
   const Four ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
   const Four cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
   return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
@@ -56,8 +65,13 @@ struct LinearTask {
 
 // A block of outputs walks along the inputs in chunks, so that a chunk of all its operands stays in the first-level
 // cache.
-inline constexpr int64_t linear_rows = 4, linear_features = 3, tile_sums = linear_rows * linear_features;
-inline constexpr int64_t block_rows = 16, block_features = 24, most_inputs = 256;
+#if defined(__AVX512F__)
+inline constexpr int64_t linear_features = 6, most_inputs = 400;  // 24 of 32 registers hold sums
+#else
+inline constexpr int64_t linear_features = 3, most_inputs = 256;  // 12 of 16
+#endif
+inline constexpr int64_t linear_rows = 4, tile_sums = linear_rows * linear_features;
+inline constexpr int64_t block_rows = 16, block_features = 24;
 
 // sums[row][feature] of a tile (+ themselves unless `first`) over the inputs from `begin` to `end`; what is left of the
 // last vector counts as zero.
@@ -66,24 +80,24 @@ template <int rows, int columns>
                                    bool first, float* sums) {
   Vector products[rows][columns] = {};
   if (!first) {
-#pragma GCC unroll 12
+#pragma GCC unroll 24
     for (int i = 0; i < rows * columns; ++i) products[i / columns][i % columns] = load_vector(sums + i * vector_lanes);
   }
   const auto add = [&](int64_t i, const auto& load) {
     Vector w[columns];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int f = 0; f < columns; ++f) w[f] = load(weight + f * inputs + i);
 #pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
-      const Vector value = load(x + r * inputs + i);
-#pragma GCC unroll 4
+      const Vector value = in_register(load(x + r * inputs + i));
+#pragma GCC unroll 6
       for (int f = 0; f < columns; ++f) products[r][f] += value * w[f];
     }
   };
   int64_t i = begin;
   for (; i + vector_lanes <= end; i += vector_lanes) add(i, [](const float* p) { return load_vector(p); });
   if (i < end) add(i, [&](const float* p) { return load_part(p, end - i); });
-#pragma GCC unroll 12
+#pragma GCC unroll 24
   for (int i = 0; i < rows * columns; ++i) store_vector(sums + i * vector_lanes, products[i / columns][i % columns]);
 }
 
@@ -109,17 +123,25 @@ template <int rows, int columns>
   }
 }
 
-using LinearFunction = void (*)(const float*, const float*, int64_t, int64_t, int64_t, bool, float*);
+// The function for every number of rows and features.
+struct LinearTiles {
+  void (*of[linear_rows][linear_features])(const float*, const float*, int64_t, int64_t, int64_t, bool, float*);
+};
+
+template <int... i>
+constexpr LinearTiles linear_tiles(std::integer_sequence<int, i...>) {
+  LinearTiles tiles{};
+  ((tiles.of[i / linear_features][i % linear_features] = linear_tile<i / linear_features + 1, i % linear_features + 1>),
+   ...);
+  return tiles;
+}
 
 [[gnu::noinline]] inline void linear_block(const LinearTask& task, int64_t row, int64_t row_end, int64_t feature,
                                            int64_t feature_end) {
-  static constexpr LinearFunction functions[linear_rows][linear_features] = {
-      {linear_tile<1, 1>, linear_tile<1, 2>, linear_tile<1, 3>},
-      {linear_tile<2, 1>, linear_tile<2, 2>, linear_tile<2, 3>},
-      {linear_tile<3, 1>, linear_tile<3, 2>, linear_tile<3, 3>},
-      {linear_tile<4, 1>, linear_tile<4, 2>, linear_tile<4, 3>}};
+  static constexpr LinearTiles tiles = linear_tiles(std::make_integer_sequence<int, tile_sums>{});
   alignas(64) float sums[block_rows * block_features * vector_lanes];
-  for (float& sum : sums) sum = 0;
+  if ((row_end - row) % linear_rows != 0)  // finish_tile reads whole tiles
+    for (float& sum : sums) sum = 0;
   const int64_t chunks = ceil_div(task.inputs, most_inputs);
   const int64_t chunk = chunks == 0 ? 0 : ceil_div(ceil_div(task.inputs, chunks), vector_lanes) * vector_lanes;
   int64_t begin = 0;
@@ -130,8 +152,8 @@ using LinearFunction = void (*)(const float*, const float*, int64_t, int64_t, in
       const int64_t columns = smaller(linear_features, feature_end - f);
       for (int64_t r = row; r < row_end; r += linear_rows, tile += tile_sums * vector_lanes) {
         const int64_t rows = smaller(linear_rows, row_end - r);
-        functions[rows - 1][columns - 1](task.x + r * task.inputs, task.weight + f * task.inputs, task.inputs, begin,
-                                         end, begin == 0, tile);
+        tiles.of[rows - 1][columns - 1](task.x + r * task.inputs, task.weight + f * task.inputs, task.inputs, begin,
+                                        end, begin == 0, tile);
         if (end == task.inputs) finish_tile(task, r, rows, f, columns, tile);
       }
     }
