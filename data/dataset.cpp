@@ -56,6 +56,7 @@ namespace {
 constexpr uint64_t order_stream = 0x6f72646572;
 constexpr uint64_t nested_stream = 0x6e6573746564;
 constexpr uint64_t batch_stream = 0x6261746368;
+constexpr uint64_t default_stream = 0x64656661756c74;
 
 uint64_t derive_seed(uint64_t seed, uint64_t stream, uint64_t counter) {
   const auto words = philox(seed, stream, counter);
@@ -76,6 +77,10 @@ void put_row(const Tensor& value, Tensor& rows, int64_t row, int64_t count, int6
     throw DTypeError(fmt::format("{}: the {} of sample {} is {}, in a batch of {}", dataset.name(), what, index,
                                  name_of(value.dtype()), name_of(rows.dtype())));
   }
+  if (!value.device().is_cpu()) {
+    throw DeviceError(fmt::format("{}: the {} of sample {} is on {}, expected cpu", dataset.name(), what, index,
+                                  value.device().str()));
+  }
   const size_t bytes = row_bytes(rows);
   const Tensor source = value.contiguous();
   if (bytes > 0) std::memcpy(bytes_of(rows) + static_cast<size_t>(row) * bytes, bytes_of(source), bytes);
@@ -91,6 +96,8 @@ Generator Pass::batch_generator(int64_t batch) const {
   const uint64_t of_batches = derive_seed(seed, batch_stream, 0);
   return Generator(derive_seed(of_batches, static_cast<uint64_t>(epoch), static_cast<uint64_t>(batch)));
 }
+
+Generator Pass::default_generator(int64_t index) const { return nested(default_stream).generator(index); }
 
 Pass Pass::nested(uint64_t which) const { return {derive_seed(seed, nested_stream, which), epoch}; }
 
@@ -108,6 +115,7 @@ void Dataset::gather(std::span<const int64_t> indices, const Pass& pass, Batch& 
   const int64_t count = std::ssize(indices);
   for (int64_t row = 0; row < count; ++row) {
     const int64_t index = indices[static_cast<size_t>(row)];
+    const detail::GeneratorScope scope(pass.default_generator(index));
     const Sample sample = get(index, pass);
     put_row(sample.input, batch.input, row, count, index, "input", *this);
     put_row(sample.target, batch.target, row, count, index, "target", *this);
@@ -143,6 +151,7 @@ TensorDataset::TensorDataset(Tensor inputs, Tensor targets, std::string name) : 
   }
   inputs_ = inputs.detach().contiguous();
   targets_ = targets.detach().contiguous();
+  bytes_of(inputs_), bytes_of(targets_);  // whose memory is plain from here on: threads read it at once
 }
 
 Sample TensorDataset::get(int64_t index, const Pass&) const {

@@ -82,7 +82,8 @@ Tensor read(detail::ByteStream& stream, const std::string& path) {
                big_endian<uint32_t>(magic.data()));
   }
   const auto type = std::ranges::find(element_types, code, &ElementType::code);
-  if (type == std::end(element_types)) throw fail("element type {:#04x} is unknown, expected 0x08 to 0x0e", code);
+  if (type == std::end(element_types))
+    throw fail("element type {:#04x} is unknown, expected 0x08, 0x09 or 0x0b to 0x0e", code);
   if (rank < 1 || rank > Shape::max_rank) throw fail("has {} dimensions, expected 1 to {}", rank, Shape::max_rank);
 
   Shape shape;

@@ -46,6 +46,7 @@ class DataLoader::Iterator::Epoch {
   Batch take_resident();
   void load();
   void schedule();
+  void transform(Batch& batch, int64_t number) const;
   void fill(int64_t batch);
   void work(const std::stop_token& stop);
   void stop_workers();
@@ -127,13 +128,19 @@ void DataLoader::Iterator::Epoch::schedule() {
   to_fill_.notify_one();
 }
 
+void DataLoader::Iterator::Epoch::transform(Batch& batch, int64_t number) const {
+  if (options_.batch_transforms.empty()) return;
+  Generator generator = pass_.batch_generator(number);
+  const detail::GeneratorScope scope(pass_.nested().batch_generator(number));
+  for (const BatchTransform& function : options_.batch_transforms) function(batch, generator);
+}
+
 void DataLoader::Iterator::Epoch::fill(int64_t batch) {
   Slot& target = slot(batch);
   try {
     const NoGrad no_grad;
     dataset_->gather(indices(batch), pass_, target.batch);
-    Generator generator = pass_.batch_generator(batch);
-    for (const BatchTransform& transform : options_.batch_transforms) transform(target.batch, generator);
+    transform(target.batch, batch);
   } catch (...) {
     target.error = std::current_exception();
   }
@@ -174,8 +181,7 @@ Batch DataLoader::Iterator::Epoch::take_resident() {
   const int64_t begin = position_ * options_.batch_size;
   const int64_t end = std::min(begin + options_.batch_size, std::ssize(order_));
   Batch batch = resident_->batch(resident_order_.slice(0, begin, end), resident_generator_);
-  Generator generator = pass_.batch_generator(position_);
-  for (const BatchTransform& transform : options_.batch_transforms) transform(batch, generator);
+  transform(batch, position_);
   return batch;
 }
 

@@ -53,6 +53,9 @@ void add_sample(const Dataset& dataset, int64_t index, std::vector<Moments>& cha
   if (std::ssize(channels) != image.size(0))
     throw ShapeError(
         fmt::format("channel_statistics: expected {} channels as in other images ({})", channels.size(), facts()));
+  if (!image.device().is_cpu())
+    throw DeviceError(
+        fmt::format("channel_statistics: the images are on {}, expected cpu ({})", image.device().str(), facts()));
   image = image.to(DType::float32).contiguous();
   const int64_t plane = image.size(1) * image.size(2);
   for (size_t c = 0; c < channels.size(); ++c)

@@ -17,6 +17,7 @@ TransformedDataset::TransformedDataset(SharedDataset dataset, std::vector<Transf
 Sample TransformedDataset::get(int64_t index, const Pass& pass) const {
   Sample sample = dataset_->get(index, pass.nested());
   Generator generator = pass.generator(index);
+  const detail::GeneratorScope scope(pass.default_generator(index));
   for (const Transform& transform : transforms_) transform(sample, generator);
   return sample;
 }

@@ -27,7 +27,7 @@ Optimizer::~Optimizer() = default;
 
 Optimizer::Optimizer(std::string name, const std::vector<std::vector<Tensor>>& groups, const std::vector<double>& rates,
                      std::vector<std::string> state_names)
-    : name_(std::move(name)), rates_(rates), state_names_(std::move(state_names)) {
+    : name_(std::move(name)), rates_(rates), scales_(rates.size(), 1.0), state_names_(std::move(state_names)) {
   for (size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].empty() && groups.size() > 1)
       throw ArgumentError(fmt::format("{}: group {} has no parameters, expected at least one", name_, g));
@@ -62,32 +62,36 @@ void Optimizer::check_group(size_t group) const {
 
 double Optimizer::lr(size_t group) const {
   check_group(group);
-  const double rate = rates_[group] * factor_;
+  const double now = rate(group);
   // Who asks may use it in a way that a captured step cannot follow.
   if (detail::is_recording()) {
     asked_ = true;
-    detail::repeat_while("a learning rate", [this, group, rate] { return rates_[group] * factor_ == rate; });
+    detail::repeat_while("a learning rate", [this, group, now] { return rate(group) == now; });
   }
-  return rate;
+  return now;
 }
 
 void Optimizer::set_lr(double lr) {
   check_rate("lr", lr);
   std::fill(rates_.begin(), rates_.end(), lr);
-  factor_ = 1;
+  std::fill(scales_.begin(), scales_.end(), 1.0);
 }
 
 void Optimizer::set_lr(size_t group, double lr) {
   check_group(group);
   check_rate("lr", lr);
-  for (double& rate : rates_) rate *= factor_;
-  factor_ = 1;
   rates_[group] = lr;
+  scales_[group] = 1;
 }
 
 void Optimizer::scale_lr(double factor) {
   check_rate("factor of the lr", factor);
-  factor_ = factor;
+  std::fill(scales_.begin(), scales_.end(), factor);
+}
+
+void Optimizer::scale_step(double factor) {
+  check_rate("factor of the lr", factor);
+  step_scale_ = factor;
 }
 
 void Optimizer::check_option(bool ok, const char* option, double value, const char* expected) const {
@@ -174,10 +178,16 @@ void Optimizer::zero_grad() {
   for (Tensor& parameter : parameters_) parameter.zero_grad();
 }
 
+Shape Optimizer::shape_of_rates() const {
+  return rates_.size() == 1 ? Shape{} : Shape{static_cast<int64_t>(rates_.size())};
+}
+
 StateDict Optimizer::state_dict() const {
   StateDict result;
-  const Tensor rates = from_values(rates_, {static_cast<int64_t>(rates_.size())});
-  result.insert("lr", rates_.size() == 1 ? rates.reshape({}) : rates);
+  const Shape shape = shape_of_rates();
+  result.insert("lr", from_values(rates_, shape));
+  if (std::any_of(scales_.begin(), scales_.end(), [](double scale) { return scale != 1; }))
+    result.insert("scale", from_values(scales_, shape));
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const State& state = states_[i];
     if (state.step == 0) continue;
@@ -203,9 +213,14 @@ void Optimizer::load_state_dict(const StateDict& state) {
     taken.insert(name);
     return *tensor;
   };
-  const Shape rates_shape = rates_.size() == 1 ? Shape{} : Shape{static_cast<int64_t>(rates_.size())};
-  const std::vector<double> rates = take("lr", rates_shape).to(DType::float64).to_vector<double>();
-  for (const double rate : rates) check_rate("lr of the state", rate);
+  const auto take_rates = [&](const char* name) {
+    const std::vector<double> rates = take(name, shape_of_rates()).to(DType::float64).to_vector<double>();
+    for (const double rate : rates) check_rate(fmt::format("{} of the state", name).c_str(), rate);
+    return rates;
+  };
+  const std::vector<double> rates = take_rates("lr");
+  const std::vector<double> scales =
+      state.contains("scale") ? take_rates("scale") : std::vector<double>(rates.size(), 1.0);
   std::vector<State> loaded(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!state.contains(key(i, "step"))) continue;
@@ -235,7 +250,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
     }
   }
   rates_ = rates;
-  factor_ = 1;
+  scales_ = scales;
 }
 
 }  // namespace dnn

@@ -54,7 +54,7 @@ void AverageWeights::on_validation_end(Trainer&) {
 }
 
 void AverageWeights::on_fit_end(Trainer& trainer) {
-  if (options_.keep_at_end && ema_ && trainer.epoch() == trainer.last_epoch())
+  if (options_.keep_at_end && ema_ && trainer.complete())
     trainer.net().load_state_dict(ema_->state_dict(), {.strict = false});
 }
 

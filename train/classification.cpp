@@ -11,6 +11,7 @@
 #include "dnn/error.h"
 #include "dnn/ops.h"
 #include "train/device_sum.h"
+#include "train/state_numbers.h"
 
 namespace dnn {
 namespace {
@@ -52,14 +53,30 @@ TopKAccuracy::TopKAccuracy(int64_t k) : k_(k) {
 
 std::string TopKAccuracy::name() const { return fmt::format("top{}", k_); }
 
-void TopKAccuracy::reset() { mean_.reset(); }
+void TopKAccuracy::reset() { hits_ = samples_ = {}; }
 
 void TopKAccuracy::update(const Tensor& output, const Tensor& target) {
   const NoGrad no_grad;
   const Tensor classes = checked_classes(name(), output, target);
   const Tensor best = topk(output.detach(), std::min(k_, output.size(1))).indices.to(DType::float32);
-  const double n = static_cast<double>(classes.numel());
-  mean_.add(sum(equal(best, classes.reshape({-1, 1}))).to(DType::float64) / n, n);
+  accumulate(hits_, sum(equal(best, classes.reshape({-1, 1}))), 1);
+  accumulate(samples_, sum(one_hot_columns(classes, output.size(1))), 1);
+}
+
+double TopKAccuracy::value() const {
+  const double samples = samples_.defined() ? samples_.item() : 0;
+  return samples == 0 ? none : hits_.item() / samples;
+}
+
+StateDict TopKAccuracy::state_dict() const {
+  return {{"sum", hits_.defined() ? hits_ : state_number(0.0)},
+          {"weight", samples_.defined() ? samples_ : state_number(0.0)}};
+}
+
+void TopKAccuracy::load_state_dict(const StateDict& state) {
+  const Tensor hits = state_tensor(state, "top_k_accuracy", "sum", DType::float64, {});
+  const Tensor samples = state_tensor(state, "top_k_accuracy", "weight", DType::float64, {});
+  hits_ = hits.clone(), samples_ = samples.clone();
 }
 
 void ConfusionMatrix::update(const Tensor& output, const Tensor& target) {

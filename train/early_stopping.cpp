@@ -19,7 +19,7 @@ void EarlyStopping::on_fit_begin(Trainer& trainer) {
   monitor_.begin(trainer);
   if (!stopped()) return;
   if (loaded_)
-    trainer.stop();
+    trainer.finish();
   else
     bad_ = 0;
 }
@@ -29,14 +29,13 @@ void EarlyStopping::on_epoch_end(Trainer& trainer, const EpochStats& stats) {
     bad_ = 0;
     if (options_.restore_best) weights_ = trainer.net().state_dict().clone();
   } else if (++bad_ >= options_.patience) {
-    trainer.stop();
+    trainer.finish();
   }
 }
 
 void EarlyStopping::on_fit_end(Trainer& trainer) {
   loaded_ = false;
-  const bool complete = stopped() || trainer.epoch() == trainer.last_epoch();
-  if (complete && !weights_.empty()) trainer.net().load_state_dict(weights_);
+  if (trainer.complete() && !weights_.empty()) trainer.net().load_state_dict(weights_);
 }
 
 StateDict EarlyStopping::state_dict() const {
@@ -50,7 +49,7 @@ void EarlyStopping::load_state_dict(const StateDict& state) {
   const int64_t bad = state_count(state, "early_stopping", "bad");
   monitor_.load_state_dict(state);
   bad_ = bad;
-  weights_ = state.with_prefix("weights.").clone();
+  weights_ = options_.restore_best ? state.with_prefix("weights.").clone() : StateDict();
   loaded_ = true;
 }
 

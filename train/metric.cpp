@@ -31,7 +31,7 @@ void Accuracy::reset() {
 }
 
 bool Accuracy::applies(const Tensor& output, const Tensor& target) {
-  return output.rank() == 2 && is_floating(output.dtype()) && target.rank() == 1 &&
+  return output.rank() == 2 && is_floating(output.dtype()) && target.rank() == 1 && output.size(0) == target.size(0) &&
          (target.dtype() == DType::int64 || target.dtype() == DType::int32);
 }
 

@@ -82,18 +82,6 @@ class Watch {
   std::string found_;
 };
 
-// While it lives, the default generator is another one.
-class GeneratorScope {
- public:
-  explicit GeneratorScope(const Generator& generator) { default_generator() = generator; }
-  ~GeneratorScope() { default_generator() = before_; }
-  GeneratorScope(const GeneratorScope&) = delete;
-  GeneratorScope& operator=(const GeneratorScope&) = delete;
-
- private:
-  Generator before_ = default_generator();
-};
-
 }  // namespace
 
 StopOnNaN::StopOnNaN(const StopOnNaNOptions& options) : options_(options) {
@@ -119,7 +107,7 @@ void StopOnNaN::on_update(Trainer& trainer, std::span<const Batch> batches, cons
 
 std::string StopOnNaN::find_cause(Trainer& trainer, std::span<const Batch> batches) const {
   const NoGrad no_grad;
-  const GeneratorScope random(generator_);
+  const detail::GeneratorScope random(generator_);
   Layer& net = trainer.net();
   for (const auto& [name, parameter] : net.named_parameters())
     if (!is_finite(parameter))

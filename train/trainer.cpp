@@ -72,19 +72,20 @@ History Trainer::fit(DataLoader& train, DataLoader* validation) {
   if (!options_.checkpoint.empty()) prepare_to_write(options_.checkpoint);
   if (options_.seed && step_ == 0) manual_seed(*options_.seed);
   last_epoch_ = resumed_ ? std::max(options_.epochs, epoch_) : epoch_ + options_.epochs;
-  resumed_ = stopped_ = interrupted_ = false;
+  resumed_ = stopped_ = finished_ = interrupted_ = validating_ = false;
   validates_ = validation != nullptr;
   device_ = device_of(net_);  // it may have been moved since
   check_precision(options_.precision, device_);
   if (options_.handle_signals) interrupt_.emplace();
   try {
     notify([&](Callback& callback) { callback.on_fit_begin(*this); });
-    while (!cancelled() && epoch_ < last_epoch_) run_epoch(train, validation);
+    while (!cancelled() && !finished_ && epoch_ < last_epoch_) run_epoch(train, validation);
     notify([&](Callback& callback) { callback.on_fit_end(*this); });
   } catch (...) {
     interrupt_.reset();
     captured_.reset(), resident_.reset(), taken_.clear();
     notify([&](Callback& callback) { callback.on_fit_failed(*this); });
+    validating_ = false;
     throw;
   }
   interrupt_.reset();
@@ -144,6 +145,7 @@ void Trainer::begin_epoch(DataLoader& train) {
 // False when a signal came; then it is to be done again.
 bool Trainer::validate(DataLoader& validation, EpochStats& stats) {
   const StateDict before = gathered().clone();  // the metrics now measure something else
+  validating_ = true;
   notify([&](Callback& callback) { callback.on_validation_begin(*this); });
   validation.set_epoch(epoch_);
   try {
@@ -162,6 +164,7 @@ bool Trainer::validate(DataLoader& validation, EpochStats& stats) {
     throw;
   }
   notify([&](Callback& callback) { callback.on_validation_end(*this); });
+  validating_ = false;
   if (interrupted_) set_gathered(before);
   return !interrupted_;
 }

@@ -31,6 +31,9 @@ std::vector<std::string> prefixes_of(const std::vector<std::shared_ptr<Callback>
 }  // namespace
 
 void Trainer::save(const std::string& path) const {
+  if (validating_)
+    throw ArgumentError(
+        "trainer: save during validation, expected it in on_checkpoint: weights and metrics may be others");
   if (within_launch_)
     throw ArgumentError(
         fmt::format("trainer: save in on_step_end of step {}, expected it in on_checkpoint where one launch makes {} "

@@ -19,8 +19,8 @@ namespace {
 // While it lives, the learning rate is scaled. Everybody else, checkpoints too, sees the rate that was asked for.
 class ScaledLearningRate {
  public:
-  ScaledLearningRate(Optimizer& optimizer, double factor) : optimizer_(optimizer) { optimizer_.scale_lr(factor); }
-  ~ScaledLearningRate() { optimizer_.scale_lr(1); }
+  ScaledLearningRate(Optimizer& optimizer, double factor) : optimizer_(optimizer) { optimizer_.scale_step(factor); }
+  ~ScaledLearningRate() { optimizer_.scale_step(1); }
   ScaledLearningRate(const ScaledLearningRate&) = delete;
   ScaledLearningRate& operator=(const ScaledLearningRate&) = delete;
 
@@ -188,7 +188,7 @@ std::vector<Tensor> Trainer::compute_steps(const std::vector<Tensor>& given) {
         detail::repeat(
             [this, steps] {
               lr_factor_ = lr_factors_[static_cast<size_t>(steps)];
-              optimizer_->scale_lr(lr_factor_);
+              optimizer_->scale_step(lr_factor_);
             },
             [] {});  // the first step chooses anew
       std::vector<Tensor> inputs;

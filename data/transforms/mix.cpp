@@ -12,7 +12,9 @@
 #include "data/transforms/image.h"
 #include "data/transforms/random.h"
 #include "dnn/error.h"
+#include "dnn/ops/binary.h"
 #include "dnn/ops/factory.h"
+#include "dnn/ops/index.h"
 
 namespace dnn {
 namespace {
@@ -33,9 +35,12 @@ void check_input(const char* where, const Batch& batch, bool images) {
   if (batch.input.dtype() != DType::float32)
     throw DTypeError(
         fmt::format("{}: input is {}, expected float32 (input {})", where, name_of(batch.input.dtype()), shape));
+  if (batch.input.device() != batch.target.device())
+    throw DeviceError(fmt::format("{}: input is on {} and target on {}, expected one device", where,
+                                  batch.input.device().str(), batch.target.device().str()));
 }
 
-// The targets as probabilities, a new tensor [n, classes].
+// The targets as probabilities, a new tensor [n, classes] on their device.
 Tensor probabilities(const char* where, const Batch& batch, int64_t classes) {
   const Tensor& target = batch.target;
   const int64_t n = batch.input.size(0);
@@ -52,7 +57,7 @@ Tensor probabilities(const char* where, const Batch& batch, int64_t classes) {
     throw DTypeError(fmt::format("{}: expected targets of int64, int32 or float32 ({})", where, facts()));
   if (target.shape() != Shape{n}) throw ShapeError(fmt::format("{}: expected targets [{}] ({})", where, n, facts()));
   const Tensor result = zeros({n, classes});
-  const std::vector<int64_t> labels = target.to(DType::int64).to_vector<int64_t>();
+  const std::vector<int64_t> labels = target.to(Device::cpu()).to(DType::int64).to_vector<int64_t>();
   float* row = result.data<float>();
   for (int64_t i = 0; i < n; ++i, row += classes) {
     const int64_t label = labels[static_cast<size_t>(i)];
@@ -60,7 +65,7 @@ Tensor probabilities(const char* where, const Batch& batch, int64_t classes) {
       throw IndexError(fmt::format("{}: label {} of sample {} is out of range ({} classes)", where, label, i, classes));
     row[label] = 1;
   }
-  return result;
+  return result.to(target.device());
 }
 
 // A partner for each of n samples.
@@ -71,8 +76,15 @@ std::vector<int64_t> permutation(Generator& generator, int64_t n) {
   return order;
 }
 
-// share * each row + (1 - share) * its partner's row, a new tensor.
+// Each partner's row, on any device.
+Tensor rows_of(const Tensor& rows, const std::vector<int64_t>& partners) {
+  return index_select(rows, 0, from_values(partners, {std::ssize(partners)}).to(rows.device()));
+}
+
+// share * each row + (1 - share) * its partner's row, a new tensor. On a CPU one loop, which stays in the thread of the
+// loader that runs it.
 Tensor mix_rows(const Tensor& rows, const std::vector<int64_t>& partners, float share) {
+  if (!rows.device().is_cpu()) return rows * share + rows_of(rows, partners) * (1 - share);
   const Tensor source = rows.contiguous(), result = empty(rows.shape());
   const int64_t size = rows.shape().without(0).numel();
   const float* row = source.data<float>();
@@ -87,6 +99,14 @@ Tensor mix_rows(const Tensor& rows, const std::vector<int64_t>& partners, float 
 
 // The images with a window of their partners' in them, a new tensor.
 Tensor cut_rows(const Tensor& images, const std::vector<int64_t>& partners, const detail::Window& window) {
+  if (!images.device().is_cpu()) {
+    const auto cut = [&](const Tensor& t) {
+      return t.slice(2, window.top, window.top + window.h).slice(3, window.left, window.left + window.w);
+    };
+    const Tensor mixed = images.clone();
+    cut(mixed).copy_(cut(rows_of(images, partners)));
+    return mixed;
+  }
   const Tensor source = images.contiguous(), result = detail::copy_of(source);
   const int64_t channels = images.size(1), height = images.size(2), width = images.size(3);
   float* out = result.data<float>();

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <set>
 
+#include "core/storage.h"
+#include "dnn/ops.h"
 #include "tests/data/support.h"
 
 namespace dnn::test {
@@ -129,6 +131,14 @@ TEST(TensorDataset, TakesStridedTensorsOfAnyType) {
     EXPECT_EQ(batch.input.to_vector<int32_t>(), (std::vector<int32_t>{1, 4}));
     EXPECT_EQ(batch.target.dtype(), type);
   }
+}
+
+// Threads that read it at once must not be the ones that bring it into order.
+TEST(TensorDataset, IsPlainBeforeItIsRead) {
+  const Tensor features = full({3, 16, 2, 2}, 7);
+  detail::set_layout(features, detail::Layout::blocked16);
+  const TensorDataset data(features, arange(0, 3));
+  EXPECT_EQ(detail::layout_of(data.inputs()), detail::Layout::plain);
 }
 
 TEST(TensorDataset, RejectsTensorsThatDoNotFit) {

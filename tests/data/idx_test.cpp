@@ -64,7 +64,7 @@ TEST_F(Idx, RejectsWrongHeaders) {
   expect_error(std::string("\0\0\x08", 3), "ends in its header, after 3 of 4 bytes");
   expect_error(idx(0x08, {2, 2}, "").substr(0, 9), "ends in its header, after 5 of 8 bytes");
   expect_error("PK\x03\x04", "is no IDX file, it begins with 0x504b0304");
-  expect_error(idx(0x0a, {1}, "a"), "element type 0x0a is unknown");
+  expect_error(idx(0x0a, {1}, "a"), "element type 0x0a is unknown, expected 0x08, 0x09 or 0x0b to 0x0e");
   expect_error(idx(0x08, {}, "a"), "has 0 dimensions, expected 1 to 8");
   expect_error(idx(0x08, {1, 1, 1, 1, 1, 1, 1, 1, 1}, "a"), "has 9 dimensions, expected 1 to 8");
 }

@@ -4,8 +4,11 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
+#include <set>
 #include <thread>
 
+#include "dnn/ops.h"
+#include "dnn/random.h"
 #include "tests/data/support.h"
 
 namespace dnn::test {
@@ -87,6 +90,29 @@ TEST(Loader, IsTheSameWithAnyNumberOfThreads) {
   EXPECT_EQ(run(2, 2), expected);
   EXPECT_EQ(run(4, 1), expected);
   EXPECT_EQ(run(7, 5), expected);
+}
+
+TEST(Loader, RandomOperationsAreTheSameWithAnyNumberOfThreads) {
+  const TransformedDataset data(
+      Probe(23), {[](Sample& sample, Generator&) { sample.input = sample.input + rand(sample.input.shape()); }});
+  const auto noise = [](Batch& batch, Generator&) { batch.input = batch.input + rand(batch.input.shape()); };
+  const auto run = [&](int threads) {
+    std::vector<float> inputs;
+    DataLoader loader(data, {.batch_size = 4, .seed = 9, .threads = threads, .batch_transforms = {noise}});
+    for (int epoch = 0; epoch < 2; ++epoch)
+      for (Batch& batch : loader)
+        for (float value : batch.input.to_vector<float>()) inputs.push_back(value);
+    return inputs;
+  };
+  manual_seed(4);
+  const auto expected = run(0);
+  EXPECT_EQ(default_generator().offset(), 0u);
+  EXPECT_FALSE(std::equal(expected.begin(), expected.begin() + 23, expected.begin() + 23));  // the epochs
+  EXPECT_EQ(std::set<float>(expected.begin(), expected.end()).size(), expected.size());
+  EXPECT_EQ(run(1), expected);
+  EXPECT_EQ(run(3), expected);
+  Pass pass{9, 0};
+  EXPECT_EQ(data.get(2, pass).input.to_vector<float>(), data.get(2, pass).input.to_vector<float>());
 }
 
 TEST(Loader, EpochsDifferAndComeBack) {

@@ -52,6 +52,34 @@ TEST(Groups, ScaleTogetherAndAreSetAlone) {
   EXPECT_EQ(adam.lr(1), 0.1);
 }
 
+TEST(Groups, KeepTheirFactorWhenOneIsSet) {
+  const Tensor a = parameter({1}), b = parameter({2});
+  Adam adam({{{a}, {.lr = 0.5}}, {{b}, {.lr = 0.25}}});
+  adam.scale_lr(0.5);
+  adam.set_lr(1, 1.0);
+  EXPECT_EQ(adam.lr(0), 0.25);
+  EXPECT_EQ(adam.lr(1), 1);
+  EXPECT_EQ(values(adam.state_dict().at("lr")), (List{0.5, 1}));
+  EXPECT_EQ(values(adam.state_dict().at("scale")), (List{0.5, 1}));
+  adam.scale_lr(0.25);
+  EXPECT_EQ(adam.lr(0), 0.125);
+  EXPECT_EQ(adam.lr(1), 0.25);
+}
+
+TEST(Groups, AreScaledOnceMoreForAStep) {
+  const Tensor a = with_gradient({1}, {1});
+  SGD sgd({a}, {.lr = 0.5});
+  sgd.scale_lr(0.5);
+  sgd.scale_step(0.5);
+  EXPECT_EQ(sgd.lr(), 0.125);
+  sgd.step();
+  EXPECT_EQ(values(a), (List{0.875}));
+  EXPECT_EQ(sgd.state_dict().at("scale").item(), 0.5);
+  sgd.scale_step(1);
+  EXPECT_EQ(sgd.lr(), 0.25);
+  EXPECT_ERROR(sgd.scale_step(-1), ArgumentError, "sgd: factor of the lr is -1, expected a finite number, at least 0");
+}
+
 TEST(Groups, AreInTheStateDict) {
   const Tensor a = with_gradient({1}, {1}), b = with_gradient({2}, {1});
   const auto make = [&] { return SGD({{{a}, {.lr = 0.5, .momentum = 0.9}}, {{b}, {.lr = 0.25}}}); };
@@ -62,8 +90,16 @@ TEST(Groups, AreInTheStateDict) {
   EXPECT_EQ(values(sgd.state_dict().at("lr")), (List{0.5, 8}));
   SGD other = make();
   other.load_state_dict(sgd.state_dict());
-  EXPECT_EQ(other.lr(0), 0.5);
+  EXPECT_EQ(other.lr(0), 0.25);
+  EXPECT_EQ(other.lr(1), 4);
+  sgd.scale_lr(1);
+  EXPECT_FALSE(sgd.state_dict().contains("scale"));
+  other.load_state_dict(sgd.state_dict());
   EXPECT_EQ(other.lr(1), 8);
+  StateDict bad = sgd.state_dict();
+  bad.insert("scale", tensor({1, -1}));
+  EXPECT_ERROR(other.load_state_dict(bad), ArgumentError,
+               "sgd: scale of the state is -1, expected a finite number, at least 0");
   EXPECT_EQ(values(other.state_dict().at("0.velocity")), (List{1}));
   SGD single({a, b}, {.lr = 1, .momentum = 0.9});
   EXPECT_ERROR(single.load_state_dict(sgd.state_dict()), ArgumentError,

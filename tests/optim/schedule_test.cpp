@@ -79,6 +79,15 @@ TEST(ReduceOnPlateau, WaitsReducesAndCools) {
   EXPECT_EQ(rising.step(0.6), 0.5);
 }
 
+TEST(ReduceOnPlateau, GoesOnAtItsRateWhereTheOptimizerDoes) {
+  ReduceOnPlateau plateau({.factor = 0.5, .patience = 0});
+  SGD sgd = optimizer(), other = optimizer();
+  for (const double loss : std::vector<double>{1, 1}) sgd.scale_lr(plateau.step(loss));
+  EXPECT_EQ(sgd.lr(), 1);
+  other.load_state_dict(sgd.state_dict());
+  EXPECT_EQ(other.lr(), 1);
+}
+
 TEST(Schedule, BadOptionsAreNamed) {
   EXPECT_ERROR(StepDecay({.every = 0})(1), ArgumentError, "StepDecay: steps is 0, expected at least 1");
   EXPECT_ERROR(CosineDecay({.steps = -1})(1), ArgumentError, "CosineDecay: steps is -1, expected at least 1");

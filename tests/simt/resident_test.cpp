@@ -14,7 +14,9 @@ namespace dnn::simt::test {
 namespace {
 
 using ::testing::Contains;
+using ::testing::FloatNear;
 using ::testing::Not;
+using ::testing::Pointwise;
 
 ImageDataset images(int64_t count) {
   manual_seed(2);
@@ -84,6 +86,39 @@ TEST(Resident, AConvolutionReadsTheImagesAsTheyAre) {
   conv2d(batch->input, w);
   synchronize(Device::cuda());
   for (const std::string& name : take_trace()) EXPECT_EQ(name.find("transpose"), std::string::npos) << name;
+}
+
+// Without a copy of the images to the host; only the classes are looked at there.
+TEST(Resident, MixedBatchesStayOnTheDevice) {
+  const ImageDataset all = images(20);
+  for (const BatchTransform& mix :
+       {BatchTransform(Mixup(4)), BatchTransform(CutMix(4)), BatchTransform(Mixup(4, {.p = 0}))}) {
+    LoaderOptions gpu_options = options(Device::cuda()), cpu_options = options(Device::cpu());
+    gpu_options.batch_transforms = cpu_options.batch_transforms = {mix};
+    DataLoader gpu(all, gpu_options), cpu(all, cpu_options);
+    auto expected = cpu.begin();
+    for (const auto& [input, target] : gpu) {
+      EXPECT_EQ(input.device(), Device::cuda());
+      EXPECT_EQ(target.device(), Device::cuda());
+      const auto values = [](const Tensor& t) { return t.to(Device::cpu()).to_vector<float>(); };
+      EXPECT_THAT(values(input), Pointwise(FloatNear(1e-6f), values(expected->input)));
+      EXPECT_THAT(values(target), Pointwise(FloatNear(1e-6f), values(expected->target)));
+      ++expected;
+    }
+  }
+  Batch apart{zeros({2, 3, 4, 4}, {.device = Device::cuda()}), zeros({2}, {.dtype = DType::int64})};
+  Generator chance;
+  EXPECT_ERROR(Mixup(4)(apart, chance), DeviceError,
+               "Mixup: input is on cuda:0 and target on cpu, expected one device");
+}
+
+TEST(Samples, OnTheGpuAreRefused) {
+  const TransformedDataset data(TensorDataset(ones({4, 1, 2, 2}), arange(0, 4)),
+                                {[](Sample& sample, Generator&) { sample.input = sample.input.to(Device::cuda()); }});
+  EXPECT_ERROR(data.batch(std::vector<int64_t>{3}), DeviceError,
+               "tensors: the input of sample 3 is on cuda:0, expected cpu");
+  EXPECT_ERROR(channel_statistics(data), DeviceError,
+               "channel_statistics: the images are on cuda:0, expected cpu (tensors: sample 0 is [1, 2, 2])");
 }
 
 // The first layer of a perceptron reads its input row by row, so the copy of it that a captured step has becomes plain.

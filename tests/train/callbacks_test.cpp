@@ -115,6 +115,22 @@ TEST(EarlyStopping, StaysStoppedWhenResumedAndBeginsAnewOtherwise) {
   EXPECT_EQ(resumed.fit(), 3u);    // asked for again without `resume`
 }
 
+TEST(EarlyStopping, PutsNoWeightsBackUnlessAskedTo) {
+  const TemporaryFolder folder;
+  const auto early = [](bool restore) {
+    return std::make_shared<EarlyStopping>(EarlyStoppingOptions{.monitor = "score", .restore_best = restore});
+  };
+  auto save = std::make_shared<AfterStep>([&](Trainer& t) {
+    if (t.epoch() == 2) t.save(folder / "x");
+  });
+  ToyRun first({1, 5, 2}, {early(true), save});
+  first.fit();
+  ToyRun resumed({1, 5, 2, 9, 9}, {early(false)});
+  resumed.trainer->resume(folder / "x");
+  EXPECT_EQ(resumed.fit(), 5u);
+  EXPECT_EQ(resumed.weight(), 5);
+}
+
 TEST(Monitor, TellsWhichNamesThereAre) {
   const auto fit = [](const std::string& name, bool validation) {
     ToyRun run({1}, {std::make_shared<EarlyStopping>(EarlyStoppingOptions{.monitor = name})});
@@ -274,6 +290,39 @@ TEST(AverageWeights, AreValidatedAndNotTrained) {
   EXPECT_NEAR(watch->val_losses[2], scale * 1.265625, 1e-5);
   EXPECT_EQ(run.weight(), 2.125);
   EXPECT_EQ(average->averages().at("0.weight").item(), 2.125);
+}
+
+TEST(AverageWeights, AreKeptWhenEarlyStoppingEndsTheRun) {
+  auto average = std::make_shared<AverageWeights>(AverageWeightsOptions{.decay = 0.5, .keep_at_end = true});
+  auto early = std::make_shared<EarlyStopping>(EarlyStoppingOptions{.monitor = "score", .patience = 1});
+  ToyRun run({2, 1, 3}, {average, early});
+  EXPECT_EQ(run.fit(), 2u);
+  EXPECT_TRUE(run.trainer->complete());
+  EXPECT_EQ(run.weight(), average->averages().begin()->tensor.item());
+  EXPECT_NE(run.weight(), 2);
+}
+
+TEST(Trainer, SavesNothingDuringValidation) {
+  const TemporaryFolder folder;
+  class SaveThere : public Callback {
+   public:
+    SaveThere(std::string path, bool begin) : path_(std::move(path)), begin_(begin) {}
+    void on_validation_begin(Trainer& trainer) override {
+      if (begin_) trainer.save(path_);
+    }
+    void on_validation_end(Trainer& trainer) override { trainer.save(path_); }
+
+   private:
+    std::string path_;
+    bool begin_;
+  };
+  for (const bool begin : {true, false}) {
+    ToyRun run({1, 2}, {std::make_shared<SaveThere>(folder / "x", begin)});
+    EXPECT_THAT([&] { run.fit(); },
+                ThrowsMessage<ArgumentError>("trainer: save during validation, expected it in on_checkpoint: weights "
+                                             "and metrics may be others"));
+    run.trainer->save(folder / "x");
+  }
 }
 
 TEST(AverageWeights, BeginLateAndResume) {

@@ -54,6 +54,14 @@ TEST(TopKAccuracy, CountsClassesAmongTheLargestOutputs) {
               ThrowsMessage<ArgumentError>("top_k_accuracy: k is 0, expected at least 1"));
 }
 
+TEST(TopKAccuracy, LeavesOutOtherLabels) {
+  TopKAccuracy top1(1);
+  top1.update(outputs({0, 1}, 2), classes({-100, 2}));
+  EXPECT_TRUE(std::isnan(top1.value()));
+  top1.update(outputs({0, 1, 1, 0}, 2), classes({-100, 1, 1, 1}));
+  EXPECT_DOUBLE_EQ(top1.value(), 2.0 / 3);
+}
+
 TEST(TopKAccuracy, WithOneIsTheAccuracy) {
   TopKAccuracy top1(1);
   Accuracy accuracy;

@@ -76,6 +76,31 @@ TEST(LrSchedule, MultipliesWithCallbacks) {
               ElementsAre(1, 0.75, 1, 0.5));
 }
 
+TEST(LrSchedule, MultipliesWithTheFactorOfTheOptimizer) {
+  Sequential net = line_net(0.5);
+  DataLoader loader(line_data(), {.batch_size = 2});
+  SGD sgd(net.parameters(), {.lr = 0.04});
+  LrScheduler own(sgd, [](int64_t epoch) { return epoch == 0 ? 0.5 : 0.25; });
+  class StepEachEpoch : public Callback {
+   public:
+    explicit StepEachEpoch(LrScheduler& scheduler) : scheduler_(scheduler) {}
+    void on_epoch_end(Trainer&, const EpochStats&) override { scheduler_.step(); }
+
+   private:
+    LrScheduler& scheduler_;
+  };
+  Trainer trainer(net, sgd,
+                  {.epochs = 2,
+                   .loss = squared_error,
+                   .lr_schedule = [](double progress) { return 1 - progress; },
+                   .progress = Progress::off,
+                   .callbacks = {std::make_shared<StepEachEpoch>(own)}});
+  const History history = trainer.fit(loader);
+  EXPECT_DOUBLE_EQ(history[0].lr, 0.02 * 0.75);
+  EXPECT_DOUBLE_EQ(history[1].lr, 0.01 * 0.25);
+  EXPECT_EQ(sgd.lr(), 0.01);
+}
+
 TEST(LrSchedule, RefusesNoFunctionAndBadFactors) {
   EXPECT_THAT([] { LearningRateSchedule schedule{LrSchedule()}; },
               ThrowsMessage<ArgumentError>("learning_rate_schedule: the schedule is empty, expected a function"));

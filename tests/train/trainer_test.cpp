@@ -104,6 +104,18 @@ TEST(Trainer, PredictsTensorsAndLoaders) {
               ThrowsMessage<ShapeError>("predict_classes: output is [6], expected [n, classes]"));
 }
 
+// A net whose rows are twice as many as the labels.
+TEST(Trainer, TellsNoAccuracyWhereLabelsAreNotOneForEachRow) {
+  Sequential net(Rows(), Linear(2, 3));
+  const TensorDataset pairs(rand({6, 4}), from_values<int64_t>({0, 1, 0, 1, 0, 1}, {6}));
+  DataLoader loader(pairs, {.batch_size = 2});
+  Trainer trainer(
+      net, SGD(net.parameters(), {.lr = 0.1}),
+      {.loss = [](const Tensor& output, const Tensor&) { return mean(square(output)); }, .progress = Progress::off});
+  EXPECT_TRUE(std::isnan(trainer.fit(loader)[0].accuracy));
+  EXPECT_TRUE(std::isnan(trainer.evaluate(loader).accuracy));
+}
+
 class Modes : public Layer {
  public:
   Linear linear{2, 2};

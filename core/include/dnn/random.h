@@ -47,6 +47,22 @@ Generator& default_generator();
 /// Restarts the default generator from a seed.
 void manual_seed(uint64_t seed);
 
+namespace detail {
+
+// While it lives, the default generator of this thread is another one.
+class GeneratorScope {
+ public:
+  explicit GeneratorScope(const Generator& generator) { default_generator() = generator; }
+  ~GeneratorScope() { default_generator() = before_; }
+  GeneratorScope(const GeneratorScope&) = delete;
+  GeneratorScope& operator=(const GeneratorScope&) = delete;
+
+ private:
+  Generator before_ = default_generator();
+};
+
+}  // namespace detail
+
 DNN_HD constexpr std::array<uint32_t, 4> philox(uint64_t seed, uint64_t stream, uint64_t counter) {
   uint32_t c0 = static_cast<uint32_t>(counter), c1 = static_cast<uint32_t>(counter >> 32);
   uint32_t c2 = static_cast<uint32_t>(stream), c3 = static_cast<uint32_t>(stream >> 32);

@@ -37,6 +37,9 @@ struct Pass {
 
   /// The generator of one sample's random choices.
   Generator generator(int64_t index) const;
+  /// What random operations (`randn`, `dropout`, ...) draw from while one sample is made: in transforms, and in
+  /// `Dataset::get` within a batch, it takes the place of `dnn::default_generator()`.
+  Generator default_generator(int64_t index) const;
   /// The generator of the random choices of a whole batch.
   Generator batch_generator(int64_t batch) const;
   /// The indices 0 ... n-1 in random order (Fisher and Yates, with Philox).
@@ -64,8 +67,8 @@ class Dataset {
   /// Tensors for a batch of that many samples, or undefined ones when their shapes are known only after loading.
   virtual Batch allocate(int64_t count) const;
   /// Loads samples into a batch from `allocate(indices.size())`, or into an empty one. Throws ShapeError or DTypeError
-  /// when they are not alike, ArgumentError when the batch does not fit them, and what `get` throws. Called from many
-  /// threads at once.
+  /// when they are not alike, DeviceError for one on a GPU, ArgumentError when the batch does not fit them, and what
+  /// `get` throws. Called from many threads at once.
   virtual void gather(std::span<const int64_t> indices, const Pass& pass, Batch& batch) const;
 
   /// The samples of these indices as a batch.

@@ -20,7 +20,7 @@ using Transform = std::function<void(Sample& sample, Generator& generator)>;
 using BatchTransform = std::function<void(Batch& batch, Generator& generator)>;
 
 /// A data set whose samples go through transforms, one after the other. The random choices of a sample depend on seed,
-/// epoch and index alone.
+/// epoch and index alone, also those of operations in them such as `randn` (see `Pass::default_generator`).
 class TransformedDataset : public Dataset {
  public:
   /// Throws ArgumentError for an empty function.

@@ -63,6 +63,9 @@ class Optimizer {
   /// Makes the learning rate of each group `factor` times the one that it was made with or `set_lr` gave it: how
   /// schedules act. Throws ArgumentError unless the factor is finite and not negative.
   void scale_lr(double factor);
+  /// Multiplies the learning rates once more, on top of `scale_lr`: for who makes the steps, as Trainer does, and takes
+  /// it back with 1 after each. It is in no state. Throws ArgumentError unless it is finite and not negative.
+  void scale_step(double factor);
   /// Whether captured steps follow the learning rate: not where an update has asked `lr` while it was recorded (see
   /// `rate`).
   bool follows_rate() const { return !asked_; }
@@ -71,9 +74,9 @@ class Optimizer {
   /// What is optimized, one group after the other.
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
-  /// The learning rates of the groups before `scale_lr` ("lr", [] for one group, else [groups]) and, for every
-  /// parameter that was updated, its number of updates and states under its place in the list ("3.step", "3.velocity");
-  /// shares memory with the optimizer.
+  /// The learning rates of the groups before `scale_lr` ("lr", [] for one group, else [groups]), what that multiplies
+  /// them by unless it is 1 for all ("scale", of the same shape) and, for every parameter that was updated, its number
+  /// of updates and states under its place in the list ("3.step", "3.velocity"); shares memory with the optimizer.
   StateDict state_dict() const;
   /// Goes on where another optimizer of the same kind and parameters was: copies, so that states keep their addresses.
   /// Throws ArgumentError for a missing or unexpected name or a wrong shape; then nothing has changed.
@@ -91,7 +94,7 @@ class Optimizer {
   /// The learning rate of a group that exists, for a rule that hands `UpdateList::control` on, whose `lr` takes the
   /// place of the rate in the options and follows it when a captured step is repeated; a rule with another rate
   /// replaces it. Where `lr` is asked instead, such a step is recorded anew when the rate changes.
-  double rate(size_t group) const { return rates_[group] * factor_; }
+  double rate(size_t group) const { return rates_[group] * scales_[group] * step_scale_; }
   /// Throws ArgumentError "<name>: <option> is <value>, expected <expected>" unless `ok`.
   void check_option(bool ok, const char* option, double value, const char* expected) const;
 
@@ -106,12 +109,13 @@ class Optimizer {
   void count_skips(const std::vector<size_t>& members);
   void check_rate(const char* what, double value) const;
   void check_group(size_t group) const;
+  Shape shape_of_rates() const;
 
   std::string name_;
   std::vector<Tensor> parameters_;
-  std::vector<size_t> group_of_;  // of each parameter
-  std::vector<double> rates_;     // of each group, before the factor
-  double factor_ = 1;
+  std::vector<size_t> group_of_;        // of each parameter
+  std::vector<double> rates_, scales_;  // of each group; the rate is their product
+  double step_scale_ = 1;
   mutable bool asked_ = false;  // for the rate by what is being recorded
   std::vector<std::string> state_names_;
   std::vector<State> states_;    // one for each parameter

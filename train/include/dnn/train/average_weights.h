@@ -13,11 +13,12 @@ namespace dnn {
 struct AverageWeightsOptions {
   double decay = 0.999;      ///< Share of the average that stays in a step.
   int64_t start = 0;         ///< Steps before the average begins, with the weights as they are then.
-  bool keep_at_end = false;  ///< Whether the net has the averages when the last epoch is done.
+  bool keep_at_end = false;  ///< Whether the net has the averages when the run is complete (`Trainer::complete`).
 };
 
 /// Averages the weights after each step (see `Ema`) and puts the averages into the net while it is validated; training
-/// itself does not change. Checkpoints hold both.
+/// itself does not change. Checkpoints hold both. Beside an EarlyStopping with `restore_best`, whose weights are those
+/// that training had, the callback that comes later decides which ones the net has at the end.
 class AverageWeights : public Callback {
  public:
   /// Throws ArgumentError unless 0 <= decay < 1 and start is at least 0.

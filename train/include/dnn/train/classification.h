@@ -23,13 +23,13 @@ class TopKAccuracy : public Metric {
   void reset() override;
   /// Throws ShapeError, DTypeError. With fewer than k classes everything is right.
   void update(const Tensor& output, const Tensor& target) override;
-  double value() const override { return mean_.value(); }
-  StateDict state_dict() const override { return mean_.state_dict(); }
-  void load_state_dict(const StateDict& state) override { mean_.load_state_dict(state); }
+  double value() const override;
+  StateDict state_dict() const override;
+  void load_state_dict(const StateDict& state) override;
 
  private:
   int64_t k_;
-  RunningMean mean_;
+  Tensor hits_, samples_;  // float64 [], on the device
 };
 
 /// How often each class was taken for each: row = true class, column = predicted class.

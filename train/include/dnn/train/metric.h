@@ -32,7 +32,8 @@ class Metric {
   virtual void load_state_dict(const StateDict&) {}
 };
 
-/// The share of samples whose largest output is at their class, in [0, 1].
+/// The share of samples whose largest output is at their class, in [0, 1]. A label outside the classes counts as wrong;
+/// TopKAccuracy(1) leaves it out.
 class Accuracy : public Metric {
  public:
   std::string name() const override { return "accuracy"; }
@@ -46,8 +47,8 @@ class Accuracy : public Metric {
   double value() const override;
   StateDict state_dict() const override;
   void load_state_dict(const StateDict& state) override;
-  /// Whether the targets are classes for sure. Floating ones may be anything, so Trainer tells no accuracy of them; for
-  /// probabilities TopKAccuracy(1) among its metrics does.
+  /// Whether the targets are classes for sure, one for each output. Floating ones may be anything, so Trainer tells no
+  /// accuracy of them; for probabilities TopKAccuracy(1) among its metrics does.
   static bool applies(const Tensor& output, const Tensor& target);
 
  private:

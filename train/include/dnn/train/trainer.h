@@ -113,7 +113,8 @@ class Trainer {
   Tensor predict_classes(DataLoader& loader);
 
   /// Writes a checkpoint (see `save_checkpoint`); may be called at any time, also from a callback. Throws ArgumentError
-  /// in `on_step_end` of a step that a launch of several made, but for the last: there `on_checkpoint` is the place.
+  /// where weights or metrics may not be those of training: during validation, and in `on_step_end` of a step that a
+  /// launch of several made, but for the last. `on_checkpoint` is the place.
   void save(const std::string& path) const;
   /// Puts net, optimizer, position, default generator, callbacks and metrics into the state of a checkpoint; `fit` goes
   /// on from there, also in the middle of an epoch, and gives the very run that was interrupted. A callback that the
@@ -123,6 +124,11 @@ class Trainer {
 
   /// Ends `fit` after the running step; an epoch that is cut short is not in the history, the next `fit` goes on in it.
   void stop() { stopped_ = true; }
+  /// Ends `fit` after the running epoch for good, as EarlyStopping does: callbacks find the run complete.
+  void finish() { finished_ = true; }
+  /// Whether the last epoch is done, because there are no more or because of `finish`: when callbacks give the net the
+  /// weights that it is to keep. Not after `stop` or a signal, after which training goes on.
+  bool complete() const { return !gathering_ && (finished_ || epoch_ >= last_epoch_); }
   /// Whether a signal ended the last `fit`.
   bool interrupted() const { return interrupted_; }
   /// Scales the learning rate of the step that begins, for `Callback::on_step_begin`; several factors multiply. Throws
@@ -234,7 +240,8 @@ class Trainer {
   int64_t epoch_ = 0, last_epoch_ = 0, step_ = 0, batch_ = 0;
   int64_t completed_ = 0;       // steps of the running launch
   bool within_launch_ = false;  // between two steps of a launch, for callbacks
-  bool resumed_ = false, stopped_ = false, interrupted_ = false, validates_ = false;
+  bool validating_ = false;
+  bool resumed_ = false, stopped_ = false, finished_ = false, interrupted_ = false, validates_ = false;
   std::optional<Interrupt> interrupt_;  // while `fit` runs, if it is asked for
 
   // Of the running epoch.

@@ -73,8 +73,8 @@ class RandomAffine {
   RandomAffineOptions options_;
 };
 
-/// Rotates around the middle of the image by an angle in [-degrees, degrees). Throws ArgumentError for a negative
-/// angle.
+/// Rotates around the middle of the image by an angle in [-degrees, degrees), bilinearly (RandomAffine has `nearest`).
+/// Throws ArgumentError for a negative angle.
 class RandomRotation {
  public:
   explicit RandomRotation(double degrees, std::vector<float> fill = {0});

@@ -3,7 +3,8 @@
 //   DataLoader loader(train, {.batch_size = 128, .shuffle = true, .batch_transforms = {Mixup(10, {.alpha = 0.2})}});
 //
 // Targets become probabilities float32 [n, classes], which `cross_entropy` takes. They may be so before: transforms can
-// follow each other. One of two by chance is a lambda:
+// follow each other. Batches stay on their device; of one that is on a GPU the host waits for the classes. One of two
+// by chance is a lambda:
 //   [=](Batch& batch, Generator& chance) { chance.uniform() < 0.5 ? mixup(batch, chance) : cutmix(batch, chance); }
 #pragma once
 
@@ -21,8 +22,8 @@ struct MixOptions {
 
 /// Each sample becomes share * itself + (1 - share) * another one of the batch, by a random permutation (Zhang et al.,
 /// "mixup: beyond empirical risk minimization", ICLR 2018). Inputs are float32 [n, ...], targets classes [n] or
-/// probabilities [n, classes]. Throws ShapeError, DTypeError, IndexError for a class out of range, ArgumentError for an
-/// option out of range.
+/// probabilities [n, classes]. Throws ShapeError, DTypeError, DeviceError, IndexError for a class out of range,
+/// ArgumentError for an option out of range.
 class Mixup {
  public:
   explicit Mixup(int64_t classes, MixOptions options = {});
