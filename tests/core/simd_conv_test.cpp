@@ -36,6 +36,8 @@ const std::vector<ConvProblem>& problems() {
       problem_of({2, 6, 14, 14}, {16, 6, 5, 5}, 1, 0, 1),          // the image is its own canvas
       problem_of({2, 3, 9, 31}, {3, 3, 3, 4}, {2, 1}, {1, 2}, 1),  // filters fill less than half a vector
       problem_of({2, 2, 7, 13}, {20, 2, 3, 3}, 1, 1, 1),           // a pair of vectors and half of one
+      problem_of({2, 2, 7, 13}, {27, 2, 3, 3}, 1, 1, 1),           // the same where vectors are twice as long
+      problem_of({1, 2, 6, 9}, {44, 2, 3, 3}, 1, 1, 1),            // a pair of those and a third one
       problem_of({1, 5, 11, 12}, {7, 5, 3, 2}, 1, {2, 1}, {2, 3}),
       problem_of({2, 4, 10, 9}, {9, 4, 2, 3}, {3, 2}, {0, 1}, 1),  // the last row and column are not reached
       problem_of({1, 8, 6, 5}, {8, 8, 3, 3}, 1, 1, 1),
