@@ -11,6 +11,18 @@ using detail::Access;
 
 namespace {
 
+// Elements that share their memory would get one of their values, by chance which; only one for all is well defined.
+void check_target(const char* name, const Tensor& t) {
+  detail::check_in_place(name, t);
+  const detail::TensorImpl& impl = Access::impl(t);
+  for (int64_t dim = 0; dim < t.rank() && impl.numel > 0; ++dim)
+    if (impl.shape[dim] > 1 && impl.strides[dim] == 0)
+      throw ArgumentError(
+          fmt::format("{}: elements of the tensor share their memory along dimension {}, expected a copy of what was "
+                      "expanded (shape {})",
+                      name, dim, t.shape()));
+}
+
 // Writes an element-wise result, which has the target's shape, over the target.
 void overwrite(const char* name, Tensor& target, const Tensor& value) {
   if (value.shape() != target.shape())
@@ -32,12 +44,13 @@ void check_operand(const char* name, const Tensor& operand) {
 }
 
 // Applies a functor where the elements lie; where they have gaps, or the type may change, by way of the operation. It
-// does not change of integers when the functor's number is one too.
+// does not change of integers when the functor's number is one too; float64, its type, has not every int64.
 template <class F, class Operation>
 Tensor& change(const char* name, Tensor& target, const F& f, Operation&& operation, Scalar number = 0.0) {
-  detail::check_in_place(name, target);
+  check_target(name, target);
   NoGrad no_grad;
-  const bool whole = !F::floating_only && !number.is_floating() && target.dtype() != DType::boolean;
+  const DType type = target.dtype();
+  const bool whole = !F::floating_only && !number.is_floating() && type != DType::boolean && type != DType::int64;
   if (target.is_contiguous() && (is_floating(target.dtype()) || whole)) {
     kernel::unary_forward<F>[target.device()](f, target, target);
     detail::bump_version(target);
@@ -58,7 +71,7 @@ Tensor& Tensor::fill_(Scalar value) {
 }
 
 Tensor& Tensor::copy_(const Tensor& source) {
-  detail::check_in_place("copy_", *this);
+  check_target("copy_", *this);
   check_operand("copy_", source);
   NoGrad no_grad;
   detail::make_plain(*this);
@@ -72,7 +85,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
 }
 
 Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
-  detail::check_in_place("add_", *this);
+  check_target("add_", *this);
   check_operand("add_", other);
   NoGrad no_grad;
   const Tensor scaled = alpha.to_double() == 1 ? other : other * alpha;
@@ -92,7 +105,7 @@ Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
 }
 
 Tensor& Tensor::sub_(const Tensor& other) {
-  detail::check_in_place("sub_", *this);
+  check_target("sub_", *this);
   check_operand("sub_", other);
   NoGrad no_grad;
   overwrite("sub_", *this, sub(*this, other));
@@ -100,7 +113,7 @@ Tensor& Tensor::sub_(const Tensor& other) {
 }
 
 Tensor& Tensor::mul_(const Tensor& other) {
-  detail::check_in_place("mul_", *this);
+  check_target("mul_", *this);
   check_operand("mul_", other);
   NoGrad no_grad;
   overwrite("mul_", *this, mul(*this, other));
@@ -108,7 +121,7 @@ Tensor& Tensor::mul_(const Tensor& other) {
 }
 
 Tensor& Tensor::div_(const Tensor& other) {
-  detail::check_in_place("div_", *this);
+  check_target("div_", *this);
   check_operand("div_", other);
   NoGrad no_grad;
   overwrite("div_", *this, div(*this, other));
@@ -137,14 +150,14 @@ Tensor& Tensor::div_(Scalar value) {
 }
 
 Tensor& Tensor::pow_(Scalar exponent) {
-  detail::check_in_place("pow_", *this);
+  check_target("pow_", *this);
   NoGrad no_grad;
   overwrite("pow_", *this, pow(*this, exponent));
   return *this;
 }
 
 Tensor& Tensor::clamp_(double low, double high) {
-  detail::check_in_place("clamp_", *this);
+  check_target("clamp_", *this);
   NoGrad no_grad;
   overwrite("clamp_", *this, clamp(*this, low, high));
   return *this;
@@ -160,7 +173,7 @@ Tensor& Tensor::sigmoid_() { return change("sigmoid_", *this, functor::Sigmoid{}
 Tensor& Tensor::tanh_() { return change("tanh_", *this, functor::Tanh{}, dnn::tanh); }
 
 Tensor& Tensor::masked_fill_(const Tensor& mask, Scalar value) {
-  detail::check_in_place("masked_fill_", *this);
+  check_target("masked_fill_", *this);
   NoGrad no_grad;
   overwrite("masked_fill_", *this, masked_fill(*this, mask, value));
   return *this;
@@ -169,21 +182,21 @@ Tensor& Tensor::masked_fill_(const Tensor& mask, Scalar value) {
 // ---- random numbers ------------------------------------------------------------------------------------------------
 
 Tensor& Tensor::uniform_(double low, double high) {
-  detail::check_in_place("uniform_", *this);
+  check_target("uniform_", *this);
   detail::check_floating("uniform_", "tensor", *this);
   NoGrad no_grad;
   return copy_(rand(shape(), options()).mul_(high - low).add_(low));
 }
 
 Tensor& Tensor::normal_(double mean, double deviation) {
-  detail::check_in_place("normal_", *this);
+  check_target("normal_", *this);
   detail::check_floating("normal_", "tensor", *this);
   NoGrad no_grad;
   return copy_(randn(shape(), options()).mul_(deviation).add_(mean));
 }
 
 Tensor& Tensor::bernoulli_(double p) {
-  detail::check_in_place("bernoulli_", *this);
+  check_target("bernoulli_", *this);
   if (!(p >= 0 && p <= 1))
     throw ArgumentError(fmt::format("bernoulli_: p is {}, expected 0 to 1 (shape {})", p, shape()));
   NoGrad no_grad;

@@ -103,10 +103,11 @@ __device__ void row_gradient(const T* x, const CrossEntropyView<C>& p, const Row
   const bool counts = r.counts();
   const C sharp = counts ? (1 - p.smoothing) * p.weight(r.label) : C(0);
   const C even = counts ? p.spread() : C(0);
-  const C row_weight = p.log_probabilities ? C(0) : sharp + even * total;
+  const C row_weight = sharp + even * total;
   map_row<lanes>(out, p.classes, 1, accumulate, x, x, [&](int64_t j, C value, C) {
     if (!counts) return C(0);
-    const C slope = row_weight * math::exp(value - r.maximum - r.log_sum) - (j == r.label ? sharp : C(0));
+    const C smooth = p.log_probabilities ? C(0) : row_weight * math::exp(value - r.maximum - r.log_sum);
+    const C slope = smooth - (j == r.label ? sharp : C(0));
     return factor * (p.smoothing > 0 ? slope - even * p.weight(j) : slope);
   });
 }

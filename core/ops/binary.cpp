@@ -25,6 +25,11 @@ DType type_beside(DType type, Scalar value) {
 
 Tensor with_scalar(const Tensor& x, Scalar value) { return x.to(type_beside(x.dtype(), value)); }
 
+// Whether the two are computed in int64, of which float64, the type of a functor's numbers, has not every one.
+bool is_int64_beside(const Tensor& x, Scalar value) {
+  return x.defined() && type_beside(x.dtype(), value) == DType::int64;
+}
+
 bool is_bool(const Tensor& x) { return x.defined() && x.dtype() == DType::boolean; }
 
 // Integers have no infinity: a zero among integer divisors is an error, as in PyTorch.
@@ -52,10 +57,22 @@ Tensor mul(const Tensor& a, const Tensor& b) {
 }
 Tensor div(const Tensor& a, const Tensor& b) { return binary(functor::Div{}, a, b); }
 
-Tensor add(const Tensor& a, Scalar b) { return affine(a, 1, b.to_double(), b, "add"); }
-Tensor sub(const Tensor& a, Scalar b) { return affine(a, 1, -b.to_double(), b, "sub"); }
-Tensor sub(Scalar a, const Tensor& b) { return affine(b, -1, a.to_double(), a, "sub"); }
-Tensor mul(const Tensor& a, Scalar b) { return affine(a, b.to_double(), 0, b, "mul"); }
+Tensor add(const Tensor& a, Scalar b) {
+  if (is_int64_beside(a, b)) return binary(functor::Add{}, with_scalar(a, b), detail::number_beside(a, b));
+  return affine(a, 1, b.to_double(), b, "add");
+}
+Tensor sub(const Tensor& a, Scalar b) {
+  if (is_int64_beside(a, b)) return binary(functor::Sub{}, with_scalar(a, b), detail::number_beside(a, b));
+  return affine(a, 1, -b.to_double(), b, "sub");
+}
+Tensor sub(Scalar a, const Tensor& b) {
+  if (is_int64_beside(b, a)) return binary(functor::Sub{}, detail::number_beside(b, a), with_scalar(b, a));
+  return affine(b, -1, a.to_double(), a, "sub");
+}
+Tensor mul(const Tensor& a, Scalar b) {
+  if (is_int64_beside(a, b)) return binary(functor::Mul{}, with_scalar(a, b), detail::number_beside(a, b));
+  return affine(a, b.to_double(), 0, b, "mul");
+}
 Tensor div(const Tensor& a, Scalar b) { return unary(functor::DivideBy{.divisor = b.to_double()}, a); }
 Tensor div(Scalar a, const Tensor& b) { return unary(functor::Reciprocal{.numerator = a.to_double()}, b, "div"); }
 

@@ -96,6 +96,35 @@ TEST(InPlaceForms, DoNotCutFractionsOff) {
   EXPECT_THAT(x.add_(3).mul_(2).neg_().abs_().clamp_(9, 20).pow_(2).to_vector<int64_t>(), ElementsAre(81, 100));
 }
 
+TEST(InPlaceForms, RefuseElementsThatShareTheirMemory) {
+  Tensor rows = zeros({3}).expand({4, 3});
+  const char* const text =
+      ": elements of the tensor share their memory along dimension 0, expected a copy of what was expanded (shape "
+      "[4, 3])";
+  EXPECT_ERROR(rows.add_(ones({4, 3})), ArgumentError, "add_" + std::string(text));
+  EXPECT_ERROR(rows.copy_(ones({4, 3})), ArgumentError, "copy_" + std::string(text));
+  EXPECT_ERROR(rows.mul_(2), ArgumentError, "mul_" + std::string(text));
+  EXPECT_EQ(rows.fill_(1).sum().item(), 12);
+  zeros({0, 1}).expand({0, 3}).mul_(2);
+}
+
+// Which float64 has not.
+TEST(InPlaceForms, ComputeLargeIntegersExactly) {
+  const int64_t odd = (int64_t{1} << 53) + 1, most = std::numeric_limits<int64_t>::max();
+  const auto number = [](int64_t value) { return full({1}, value, {.dtype = DType::int64}); };
+  const auto value = [](const Tensor& t) { return t.to_vector<int64_t>()[0]; };
+  EXPECT_EQ(value(number(0) + odd), odd);
+  EXPECT_EQ(value(number(1) + (most - 1)), most);
+  EXPECT_EQ(value(number(odd) - int64_t{1}), odd - 1);
+  EXPECT_EQ(value(sub(Scalar(odd), number(2))), odd - 2);
+  EXPECT_EQ(value(number(3) * odd), 3 * odd);
+  EXPECT_EQ(value(number(odd).add_(2)), odd + 2);
+  EXPECT_EQ(value(number(odd).sub_(2)), odd - 2);
+  EXPECT_EQ(value(number(odd).mul_(3)), 3 * odd);
+  EXPECT_EQ(value(number(1).add_(number(odd), 3)), 3 * odd + 1);
+  EXPECT_EQ(value(number(odd).neg_()), -odd);
+}
+
 TEST(InPlaceForms, AsOperators) {
   Tensor x = tensor({1, 2}), same = x;
   x += 1;

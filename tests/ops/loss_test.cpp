@@ -262,6 +262,20 @@ const Rows rows{
     quadratic_row(),
 };
 
+// Logarithms of probabilities are below 0, but whoever has others gets no NaN.
+TEST(NllLoss, HasAGradientWhateverItsInput) {
+  for (const Device device : table_devices()) {
+    if (device_count(device.type()) == 0) continue;
+    for (const Reduction reduction : {Reduction::none, Reduction::sum, Reduction::mean}) {
+      const Tensor x = tensor({100, -1, 800, 2}, {2, 2}).to(device).set_requires_grad();
+      const Tensor labels = from_values<int64_t>({1, 0}, {2}).to(device);
+      nll_loss(x, labels, {.reduction = reduction}).sum().backward(full({}, 2).to(device));
+      const float g = reduction == Reduction::mean ? -1 : -2;
+      EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{0, g, g, 0})) << device.str();
+    }
+  }
+}
+
 // ---- what comes with the loss of classes ----------------------------------------------------------------------------
 
 TEST(ClassificationLoss, CountsLossesAndHits) {

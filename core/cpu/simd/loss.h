@@ -202,13 +202,18 @@ void cross_entropy_backward_rows(const CrossEntropy<T, Label>& p, const T* grad,
     }
     const T g = static_cast<T>(scale * static_cast<double>(grad[one_grad ? 0 : i]));
     const int64_t label = p.labels[i];
-    const T top = log_sums[2 * i], log_sum = log_sums[2 * i + 1];
     const T sharp = (1 - p.smoothing) * p.weight(label);
-    const T row_weight = p.log_probabilities ? T(0) : sharp + p.spread() * p.total_weight;
-    const T at_label = g * (row_weight * math::exp(x[label] - top - log_sum) - sharp);
-    cross_entropy_slopes<accumulate>(x, 0, label, top, log_sum, g, row_weight, to);
-    put<accumulate>(to, label, at_label);
-    cross_entropy_slopes<accumulate>(x, label + 1, p.classes, top, log_sum, g, row_weight, to);
+    if (p.log_probabilities) {
+      for (int64_t j = 0; j < p.classes && !accumulate; ++j) to[j] = 0;
+      to[label] -= g * sharp;
+    } else {
+      const T top = log_sums[2 * i], log_sum = log_sums[2 * i + 1];
+      const T row_weight = sharp + p.spread() * p.total_weight;
+      const T at_label = g * (row_weight * math::exp(x[label] - top - log_sum) - sharp);
+      cross_entropy_slopes<accumulate>(x, 0, label, top, log_sum, g, row_weight, to);
+      put<accumulate>(to, label, at_label);
+      cross_entropy_slopes<accumulate>(x, label + 1, p.classes, top, log_sum, g, row_weight, to);
+    }
     if (p.smoothing > 0) {
       const T even = g * p.spread();
       for (int64_t j = 0; j < p.classes; ++j) to[j] -= even * p.weight(j);

@@ -82,7 +82,7 @@ class Tensor {
   bool is_contiguous() const;
 
   /// Pointer to the first element, on the tensor's device; throws DTypeError when T is not the element type.
-  /// Writing through it goes unseen by autograd's check of saved tensors.
+  /// Ask again after an operation: later writes go unseen, by autograd's check of saved tensors as by kept copies.
   template <class T>
   T* data() const {
     return static_cast<T*>(checked_data(dtype_of<T>));
@@ -104,7 +104,7 @@ class Tensor {
   /// A copy of the elements; differentiable.
   Tensor clone() const;
 
-  /// The same elements in another shape, one size may be -1; a view when possible, else a copy. Throws ShapeError.
+  /// The elements in another shape, one size may be -1; a view of a contiguous tensor, else a copy. Throws ShapeError.
   Tensor reshape(const Shape& shape) const;
   /// All dimensions from `start` on as one: [n, c, h, w] -> [n, c*h*w] by default.
   Tensor flatten(int64_t start = 1, int64_t end = -1) const;
