@@ -4,7 +4,8 @@
 jobs := $(shell nproc)
 nvcc := $(or $(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
 # One GPU architecture keeps the build short. Where there is nvcc, a build without the GPU backend is an error.
-gpu := -DCMAKE_CUDA_ARCHITECTURES=$(or $(CUDA_ARCH),90) -DDNN_CUDA=$(if $(nvcc),ON,AUTO)
+arch := $(or $(CUDA_ARCH),$(if $(shell nvidia-smi -L 2>/dev/null),native,90))
+gpu := -DCMAKE_CUDA_ARCHITECTURES=$(arch) -DDNN_CUDA=$(if $(nvcc),ON,AUTO)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train test bench format clean
@@ -15,7 +16,7 @@ help:
 	@echo 'make bench    measure every reference network on every device: a table, build/bench/rows.jsonl and report.html'
 	@echo 'make format   clang-format over all sources'
 	@echo 'make clean    remove build/'
-	@echo 'Variables: CUDA_ARCH=90 (the GPU architecture), DNN_DATA_DIR (the data sets), BENCH (options of make bench)'
+	@echo 'Variables: CUDA_ARCH=80 (the GPU architecture; that of this machine, else 90), DNN_DATA_DIR (the data sets), BENCH (options of make bench)'
 
 setup:
 	@third_party/setup.sh

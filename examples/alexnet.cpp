@@ -50,6 +50,9 @@ int main(int argc, char** argv) try {
   CLI11_PARSE(app, argc, argv);
 
   const SharedDataset all = images(data, Split::train, size), tests = images(data, Split::test, size);
+  if (all->size() < batch)
+    throw ArgumentError("there are " + std::to_string(all->size()) +
+                        " images to learn from, expected at least --batch, which is " + std::to_string(batch));
   const Normalize normalize(data == "cifar10" ? Cifar10::normalization() : channel_statistics(all));
   DataLoader train(TransformedDataset(all, {Resize(size), RandomCrop(size, {.padding = size / 16}),
                                             RandomHorizontalFlip(), normalize}),
@@ -65,6 +68,7 @@ int main(int argc, char** argv) try {
                    .lr_schedule = OneCycle{.steps = epochs * train.size()},
                    .handle_signals = true});
   trainer.fit(train, test);
+  if (trainer.interrupted()) return 130;  // as shells have it for Ctrl-C
   std::printf("test accuracy: %.2f %% (%s, %ld images)\n", 100 * trainer.evaluate(test).accuracy, tests->name().c_str(),
               long(tests->size()));
 } catch (const std::exception& error) {

@@ -44,6 +44,7 @@ int main(int argc, char** argv) try {
                    .lr_schedule = [](double done) { return 1 - done; },
                    .handle_signals = true});
   trainer.fit(train, test);
+  if (trainer.interrupted()) return 130;  // as shells have it for Ctrl-C
   const double percent = 100 * trainer.evaluate(test).accuracy;
   std::printf("test accuracy: %.2f %% (%s, %ld images)\n", percent, data.test.name().c_str(), long(data.test.size()));
 } catch (const std::exception& error) {

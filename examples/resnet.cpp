@@ -69,6 +69,7 @@ int main(int argc, char** argv) try {
                    .lr_schedule = OneCycle{.steps = epochs * train.size()},
                    .handle_signals = true});
   trainer.fit(train, test);
+  if (trainer.interrupted()) return 130;  // as shells have it for Ctrl-C
   std::printf("test accuracy: %.2f %% (%s, %ld images)\n", 100 * trainer.evaluate(test).accuracy, tests.name().c_str(),
               long(tests.size()));
 } catch (const std::exception& error) {

@@ -122,10 +122,12 @@ std::string description(const Settings& set, const Data& data, const Shape& imag
       .dump(-1, ' ', false, json::error_handler_t::replace);  // folders may have names that are not UTF-8
 }
 
-void train(const Settings& set) {
+// The exit status of the program.
+int train(const Settings& set) {
   const Device device(set.device);
   const Arithmetic precision = arithmetic_of(set.precision);
   check_precision(precision, device);
+  empty({1}, {.device = device});  // says at once why there is none
   const Data data = load(set);
   const TransformedDataset augmented(data.train, transforms(set, data, true));
   const TransformedDataset plain(data.test, transforms(set, data, false));
@@ -139,6 +141,9 @@ void train(const Settings& set) {
   if (!set.init.empty()) initialize(*net, set.init);
   std::cout << net->str() << "\n" << net->parameter_count() << " parameters\n";
 
+  if (data.train->size() < set.batch)
+    throw ArgumentError("there are " + std::to_string(data.train->size()) +
+                        " images to learn from, expected at least --batch, which is " + std::to_string(set.batch));
   DataLoader train(
       augmented,
       {.batch_size = set.batch, .shuffle = true, .seed = set.seed, .threads = set.threads, .drop_last = true});
@@ -155,7 +160,8 @@ void train(const Settings& set) {
   options.loss = [&](const Tensor& output, const Tensor& target) {
     return cross_entropy(output, target, {.label_smoothing = set.label_smoothing});
   };
-  options.callbacks.push_back(std::make_shared<StopOnNaN>());
+  // A step that is looked into is not captured: on a GPU one in a hundred is.
+  options.callbacks.push_back(std::make_shared<StopOnNaN>(StopOnNaNOptions{.every = device.is_cuda() ? 100 : 1}));
   if (!set.out.empty()) {
     options.checkpoint = set.out + "/last.safetensors";
     options.callbacks.push_back(std::make_shared<CsvLog>(set.out + "/log.csv"));
@@ -165,11 +171,12 @@ void train(const Settings& set) {
   if (!set.resume.empty()) trainer.resume(set.resume);
   trainer.fit(train, test);
   if (trainer.interrupted()) {
-    if (!set.out.empty()) std::cout << "go on with --resume " << options.checkpoint << "\n";
-    return;
+    if (!set.out.empty()) std::cout << "go on with the same options and --resume " << options.checkpoint << "\n";
+    return 130;  // as shells have it for Ctrl-C
   }
   std::printf("test accuracy: %.2f %% (%s, %ld images)\n", 100 * trainer.evaluate(test).accuracy,
               data.test->name().c_str(), long(data.test->size()));
+  return 0;
 }
 
 // Recipes: CLI11 reads the options of a file through this.
@@ -230,7 +237,7 @@ int main(int argc, char** argv) try {
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_config("--recipe", "", "JSON file of options");
   CLI11_PARSE(app, argc, argv);
-  train(set);
+  return train(set);
 } catch (const std::exception& error) {
   std::cerr << "train: " << error.what() << "\n";
   return 1;
