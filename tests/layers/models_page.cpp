@@ -32,7 +32,7 @@ cmake --build --preset release --target dnn_models_page && build/release/tests/l
 ```
 
 `create_model(name)` makes each of them, and so does `train --model NAME`. `resnetN` and `plainN` for
-small images come in every depth N = 6 n + 2. Classes, channels and width are options, and the size of the images where it matters.
+small images come in every depth N = 6 n + 2 but 50 and 152, which are the large ones. Classes, channels and width are options, and the size of the images where it matters.
 
 MACs are multiplications with an addition in one forward pass. Activations are the bytes that a forward pass in training on one
 image leaves in memory, in float32 on the CPU: the output and everything that the graph keeps for the backward pass. Parameters,

@@ -24,7 +24,7 @@ struct ModelOptions {
                          ///< in proportion.
 };
 
-/// A network by its name: "lenet5", "resnet20" (6 n + 2: the ResNet for small images), ... Throws ArgumentError for an
+/// A network by its name: "lenet5", "resnet20" (6 n + 2 but 50, 152: for small images), ... Throws ArgumentError for an
 /// unknown name, which lists the known ones, for an option that the network does not have, and what the network throws.
 std::unique_ptr<Layer> create_model(const std::string& name, const ModelOptions& options = {});
 
